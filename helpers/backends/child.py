@@ -1,0 +1,110 @@
+"""A server in a child process that dies with its parent, on every system.
+
+The parent holds the child's standard input open and writes nothing into it. When the parent ends,
+even by a kill, the system closes that pipe; the child reads the end of it and exits. The child
+says on its standard output, in one line of JSON, when it is ready and where it listens.
+"""
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+
+from helpers.backends.backend import BackendError
+
+_children: weakref.WeakSet = weakref.WeakSet()
+
+
+class Child:
+    """`Child("llama.cpp", ["-m", "package.module", "--option"])` is up when the call returns.
+
+    ready: what the child said, a dict. Raises BackendError with the end of the child's log when it
+    ends first or says nothing within `timeout` seconds.
+    """
+
+    def __init__(self, name: str, arguments: list[str], timeout: float = 120):
+        self.name = name
+        self._log = tempfile.TemporaryFile()  # nameless: nothing to clean up
+        # Unbuffered UTF-8 whatever the system's own encoding is.
+        environment = os.environ | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+        )
+        _children.add(self)
+        try:
+            self.ready = self._wait_until_ready(timeout)
+        except BaseException:  # also a kernel's interrupt: leave no server behind
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process and wait for it; closing twice is fine."""
+        self._process.stdin.close()  # the polite way: the child reads the end of its input
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._log.close()
+
+    def _wait_until_ready(self, timeout: float) -> dict:
+        timer = threading.Timer(timeout, self._process.kill)
+        timer.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        if not line:
+            self._process.wait()
+            raise BackendError(f"{self.name} did not start. The end of its log:\n{self._tail()}")
+        return json.loads(line)
+
+    def _tail(self, lines: int = 12) -> str:
+        self._log.seek(0)
+        text = self._log.read().decode("utf-8", errors="replace")
+        return "\n".join(text.strip().splitlines()[-lines:])
+
+
+@atexit.register
+def _close_all() -> None:
+    for child in list(_children):
+        if child.alive():
+            child.close()
+
+
+def announce_ready_and_wait(begin) -> None:
+    """The child's side: `begin()` starts the server and returns what to tell the parent, a dict.
+
+    Returns never: the process ends with its standard input.
+    """
+    # A kernel's interrupt goes to all its processes: it is meant for the cell, not for the server.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What libraries print must not be taken for the message to the parent.
+    channel = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        ready = begin()
+    except RuntimeError as error:  # the library's own log, before this line, has the reason
+        sys.exit(str(error))
+    os.write(channel, (json.dumps(ready) + "\n").encode("ascii"))
+    os.close(channel)
+    while os.read(0, 1024):
+        pass
+    os._exit(0)

@@ -1,0 +1,101 @@
+"""llama.cpp's own server, from the `xllamacpp` wheel, in a child process."""
+
+import argparse
+import importlib.util
+import os
+import socket
+from pathlib import Path
+
+from helpers import model as models
+from helpers.backends.backend import Backend, BackendError
+from helpers.backends.child import Child, announce_ready_and_wait
+
+
+def missing() -> str:
+    """Empty, or what is missing and the command that mends it."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        return "the package xllamacpp is not installed: uv sync (or pip install xllamacpp)"
+    return ""
+
+
+def start(
+    model: str = "edge-slm",
+    quant: str = "Q8_0",
+    slots: int = 4,
+    context: int = 2048,
+    threads: int | None = None,
+    port: int = 0,
+) -> Backend:
+    """Serve a model. Up to `slots` requests run at once, each with `context` tokens.
+
+    quant: see `helpers.model.gguf`. threads: without it, the machine's physical cores up to eight.
+    port: 0 takes a free one. Raises BackendError, `helpers.model.ModelError`.
+    """
+    path = models.gguf(model, quant)
+    if port and not _is_free(port):
+        raise BackendError(f"port {port} is taken; port=0, the default, takes a free one")
+    name = Path(model).stem if model.lower().endswith(".gguf") else model
+    options = {
+        "model": path,
+        "alias": name,
+        "slots": slots,
+        "context": context,
+        "threads": threads or default_threads(),
+        "port": port,
+    }
+    arguments = [f"--{option}={value}" for option, value in options.items()]
+    child = Child("llama.cpp", ["-m", "helpers.backends.llama_cpp", *arguments])
+    return Backend(
+        "llama.cpp", name, child.ready["url"] + "/v1", close=child.close, alive=child.alive
+    )
+
+
+def default_threads() -> int:
+    """Physical cores: two threads on one core wait for the same arithmetic units."""
+    import psutil
+
+    return min(psutil.cpu_count(logical=False) or os.cpu_count() or 1, 8)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _serve() -> None:
+    parser = argparse.ArgumentParser()
+    for option in ("model", "alias"):
+        parser.add_argument(f"--{option}", required=True)
+    for option in ("slots", "context", "threads", "port"):
+        parser.add_argument(f"--{option}", type=int, required=True)
+    arguments = parser.parse_args()
+    server = None
+
+    def begin() -> dict:
+        nonlocal server
+        import xllamacpp
+
+        settings = xllamacpp.CommonParams()
+        settings.model.path = arguments.model
+        settings.model_alias = {arguments.alias}
+        settings.hostnames = ["127.0.0.1"]
+        settings.port = arguments.port
+        settings.n_parallel = arguments.slots
+        settings.n_ctx = arguments.context * arguments.slots
+        settings.cpuparams.n_threads = arguments.threads
+        settings.use_jinja = True  # the model's own chat template, and tool calls parsed from it
+        settings.prefill_assistant = False
+        settings.endpoint_metrics = True
+        settings.ui = False
+        server = xllamacpp.Server(settings)
+        return {"url": server.listening_address}
+
+    announce_ready_and_wait(begin)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,206 @@
+"""Checks of lab 05, the agent's loop: scripted models that misbehave on purpose, unseen shops."""
+
+import json
+
+from helpers.worlds.shop import Shop
+
+SEEDS = (5101, 5102)  # shops the notebook does not show
+ENOUGH = 0.75  # share of the orders that must be seen to rightly: the model is a small one
+
+
+def check_describe(describe) -> None:
+    """`describe(function)` makes an OpenAI tool from name, docstring and signature."""
+
+    def move_meeting(meeting_id: str, day: int, hours: float = 1.0, online: bool = False):
+        """Move a meeting.
+
+        The second line is for programmers.
+        """
+
+    made = describe(move_meeting)
+    assert made is not None, "describe returned None. Does it end with `return`?"
+    assert isinstance(made, dict) and made.get("type") == "function" and "function" in made, (
+        f'a tool is {{"type": "function", "function": {{...}}}}, and describe returned {made!r}'
+    )
+    function = made["function"]
+    assert function.get("name") == "move_meeting", "the name is function.__name__"
+    assert function.get("description") == "Move a meeting.", (
+        f"the description is {function.get('description')!r}, wanted the docstring's first line, "
+        "'Move a meeting.'"
+    )
+    properties = function.get("parameters", {}).get("properties", {})
+    types = {name: schema.get("type") for name, schema in properties.items()}
+    wanted = {"meeting_id": "string", "day": "integer", "hours": "number", "online": "boolean"}
+    assert types == wanted, (
+        f"the types of the arguments are {types}, wanted {wanted}. Look at each parameter's "
+        "annotation, and keep the order"
+    )
+    assert function["parameters"].get("type") == "object", 'parameters need "type": "object"'
+    required = function["parameters"].get("required")
+    assert required == ["meeting_id", "day"], (
+        f"required is {required}, wanted ['meeting_id', 'day']: an argument with a default is not "
+        "required"
+    )
+    json.dumps(made)
+    print("ok: name, first line, four types, and only what has no default is required")
+
+
+def check_act(act) -> None:
+    """`act(functions, name, arguments)` calls, or says what was wrong with the wish."""
+    calls = []
+
+    def add_task(title: str, due: str = "today"):
+        calls.append((title, due))
+        return {"task_id": len(calls)}
+
+    def broken(city: str):
+        raise KeyError(city)
+
+    functions = {"add_task": add_task, "broken": broken}
+    got = act(functions, "add_task", '{"title": "call Ada"}')
+    assert got is not None, "act returned None for a good call. Return what the function returns"
+    assert got == {"task_id": 1} and calls == [("call Ada", "today")], (
+        f"a good call returned {got!r} and the function saw {calls!r}. Parse the arguments with "
+        "json.loads and pass them with **"
+    )
+    for name, arguments, what in (
+        ("delete_everything", "{}", "a tool that does not exist"),
+        ("add_task", "{title: call Ada}", "arguments that are not JSON"),
+        ("add_task", '["call Ada"]', "arguments that are a list"),
+        ("add_task", '{"text": "call Ada"}', "an argument the function does not have"),
+        ("add_task", "{}", "a required argument that is missing"),
+    ):
+        try:
+            got = act(functions, name, arguments)
+        except (KeyError, TypeError, ValueError) as error:
+            raise AssertionError(
+                f"{what}: act raised {type(error).__name__}. The model must get the error as a "
+                "result, so that it can do better: return {'error': ...}"
+            ) from error
+        assert isinstance(got, dict) and got.get("error"), (
+            f"{what}: act returned {got!r}, wanted {{'error': ...}}"
+        )
+    assert len(calls) == 1, "a bad wish was carried out all the same. Check before you call"
+    try:
+        got = act(functions, "broken", '{"city": "Oslo"}')
+    except KeyError:
+        pass
+    else:
+        raise AssertionError(
+            f"an error inside the tool came back as {got!r}: a bug of ours was hidden. Catch only "
+            "what json.loads and the binding of the arguments raise"
+        )
+    print("ok: one good call, five bad wishes answered, and a bug of our own not hidden")
+
+
+def check_run(run) -> None:
+    """`run(task, think, functions, max_steps)`, with models that are scripted to be difficult."""
+    notes = []
+
+    def take_note(text: str):
+        """Write a note."""
+        notes.append(text)
+        return {"notes": len(notes)}
+
+    functions = {"take_note": take_note}
+    model = _Scripted([_say("Good morning.")])
+    got = run("Hello", model, functions, 5)
+    assert isinstance(got, tuple) and len(got) == 2, (
+        f"run returned {got!r}, wanted two things: the answer and the list of messages"
+    )
+    assert got[0] == "Good morning.", f"the model said 'Good morning.', run returned {got[0]!r}"
+    assert model.seen[0][0] == {"role": "user", "content": "Hello"}, (
+        "the first message the model reads must be the task, as the user's"
+    )
+
+    model = _Scripted([_wish("a"), _wish("b", "c"), _say("Done.")])
+    answer, messages = run("Three notes", model, functions, 5)
+    assert notes == ["a", "b", "c"], (
+        f"the model wished for notes a, b and c, the world has {notes}. A message can hold more "
+        "than one call: act on each of them, once"
+    )
+    assert answer == "Done.", f"the answer is {answer!r}, wanted the model's last words, 'Done.'"
+    asked = [c["id"] for m in model.seen[-1] for c in m.get("tool_calls") or []]
+    told = [m.get("tool_call_id") for m in model.seen[-1] if m["role"] == "tool"]
+    assert asked, "the model's own messages are missing from the list: append them, calls included"
+    assert told == asked, (
+        f"the calls had the ids {asked}, the results {told}. Each call gets one message with the "
+        "role 'tool' and its tool_call_id"
+    )
+    results = [m["content"] for m in model.seen[-1] if m["role"] == "tool"]
+    assert all(isinstance(content, str) for content in results), "a result is text: json.dumps"
+    assert [json.loads(content) for content in results] == [{"notes": n} for n in (1, 2, 3)], (
+        f"the results the model read are {results}: pass on what act returned"
+    )
+
+    model = _Scripted([_wish("again")] * 50)
+    answer, _ = run("For ever", model, functions, 4)
+    assert len(model.seen) == 4, (
+        f"a model that never stops was asked {len(model.seen)} times with max_steps=4. Count the "
+        "calls of the model"
+    )
+    assert isinstance(answer, str) and answer.startswith("I gave up"), (
+        f"out of steps, the answer was {answer!r}. Say so: it must begin with 'I gave up'"
+    )
+    print("ok: an answer, three calls in two steps, and an end to one that would not stop")
+
+
+def check_errands(errands, client, model: str) -> None:
+    """After `errands(shop, client, model)` each late order has one ticket, each other none."""
+    right = total = 0
+    for seed in SEEDS:
+        shop = Shop(seed)
+        answers = errands(shop, client, model)
+        assert isinstance(answers, dict) and set(answers) == set(shop.orders), (
+            "errands must return a dictionary with an answer for every order of the shop"
+        )
+        assert shop.lookups, "no order was looked up: the tools must be those of this very shop"
+        assert shop.tickets or not any(map(shop.is_late, shop.orders)), (
+            "no ticket was opened. Is create_support_ticket among the tools, and does the task say "
+            "what to do when an order is late?"
+        )
+        for order_id in shop.orders:
+            right += len(shop.tickets_about(order_id)) == shop.is_late(order_id)
+            total += 1
+    assert right >= ENOUGH * total, (
+        f"{right} of {total} orders were seen to rightly in unseen shops, wanted {ENOUGH:.0%}. "
+        "Word the task as plainly as the lesson does, one order a task, and name the priority"
+    )
+    print(f"ok: at least {ENOUGH:.0%} of the orders in unseen shops were seen to rightly")
+
+
+# ---- what the checks share
+
+
+class _Scripted:
+    """A model that says its lines in turn and keeps what it was shown."""
+
+    def __init__(self, lines: list):
+        self.lines, self.seen = iter(lines), []
+
+    def __call__(self, messages, *_, **__):
+        self.seen.append([dict(message) for message in messages])
+        return next(self.lines)
+
+
+def _say(text: str):
+    from openai.types.chat import ChatCompletionMessage
+
+    return ChatCompletionMessage(role="assistant", content=text)
+
+
+_ids = iter(range(1, 1_000_000))
+
+
+def _wish(*texts: str):
+    from openai.types.chat import ChatCompletionMessage
+
+    calls = [
+        {
+            "id": f"call_{next(_ids)}",
+            "type": "function",
+            "function": {"name": "take_note", "arguments": json.dumps({"text": text})},
+        }
+        for text in texts
+    ]
+    return ChatCompletionMessage.model_validate({"role": "assistant", "tool_calls": calls})

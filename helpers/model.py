@@ -1,0 +1,244 @@
+"""The course's models on disk, and the files that runtimes want of them, built on first use.
+
+>>> gguf("edge-slm", "Q8_0").suffix
+'.gguf'
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["MODELS", "ModelError", "cache", "folder", "gguf", "names"]
+
+MODELS = Path(__file__).parents[1] / "models"
+CONVERTER = "1"  # raise it when the files built below change: old ones are then not used again
+
+
+class ModelError(Exception):
+    """A model is missing or damaged, or a file cannot be made of it; the text says what to do."""
+
+
+def names() -> list[str]:
+    """The models that came with the course."""
+    return sorted(path.parent.name for path in MODELS.glob("*/config.json"))
+
+
+def folder(name: str = "edge-slm") -> Path:
+    """The Hugging Face folder of a model, its files compared with their SHA256SUMS.
+
+    Raises ModelError when there is no such model, or a file is missing or damaged.
+    """
+    path = MODELS / name
+    if not (path / "SHA256SUMS").is_file():
+        raise ModelError(
+            f"there is no model {name!r}: the course has {', '.join(names()) or 'none here'}. "
+            f"A model of your own is given as the path of its .gguf file."
+        )
+    for line in (path / "SHA256SUMS").read_text(encoding="ascii").splitlines():
+        expected, file = line.split()
+        if not (path / file).is_file() or _sha256(path / file) != expected:
+            raise ModelError(
+                f"{path / file} is damaged or missing (its SHA-256 is not the one in SHA256SUMS). "
+                f"Restore it: git checkout -- models/{name}"
+            )
+    return path
+
+
+def gguf(name: str = "edge-slm", quant: str = "Q8_0") -> Path:
+    """The path of a model's GGUF file, built in the user's cache when it is not there yet.
+
+    name: a model of the course, or the path of a .gguf file of your own, which is used as it is.
+    quant: F16 and Q8_0 need nothing; llama.cpp's other types (Q4_K_M, Q2_K, ...) need the extra
+    `inside`. Raises ModelError.
+    """
+    if name.lower().endswith(".gguf"):
+        return _own_gguf(Path(name).expanduser())
+    quant = quant.upper()
+    if quant in {"F16", "Q8_0"}:
+        return _cached(name, f"{quant}.gguf", lambda src, dst: _write_gguf(src, dst, name, quant))
+    return _cached(name, f"{quant}.gguf", lambda _, dst: _quantize(gguf(name, "F16"), dst, quant))
+
+
+def cache() -> Path:
+    """Where built files are kept; XDG_CACHE_HOME moves it."""
+    base = os.environ.get("XDG_CACHE_HOME") or platformdirs.user_cache_path()
+    return Path(base) / "edge-agents-course"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _own_gguf(path: Path) -> Path:
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}: COURSE_MODEL or model= names a .gguf file")
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise ModelError(f"{path} is not a GGUF file (its first four bytes are not 'GGUF')")
+    return path.resolve()
+
+
+def _cached(name: str, suffix: str, build: Callable[[Path, Path], object]) -> Path:
+    """The built file for these weights. `build(folder, path)` makes it when it is not there.
+
+    It is written beside its place and moved there when complete, so that two notebooks that build
+    at once, a full disk or a killed kernel never leave half a file under the final name.
+    """
+    source = folder(name)
+    key = hashlib.sha256((source / "SHA256SUMS").read_bytes() + CONVERTER.encode()).hexdigest()[:12]
+    path = cache() / f"{name}-{key}-{suffix}"
+    checksum = path.with_name(path.name + ".sha256")
+    try:
+        if path.exists() and checksum.exists():
+            if checksum.read_text(encoding="ascii") == _sha256(path):
+                return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix="building-") as partial:
+            made = Path(partial, path.name)
+            build(source, made)
+            digest = Path(partial, checksum.name)
+            digest.write_text(_sha256(made), encoding="ascii")
+            os.replace(made, path)
+            os.replace(digest, checksum)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write the model file {path}: {error.strerror or error}. Make room there, or "
+            f"set XDG_CACHE_HOME to a folder you can write to."
+        ) from error
+    return path
+
+
+def _quantize(source: Path, path: Path, quant: str) -> None:
+    """llama.cpp's own quantization of an F16 file."""
+    try:
+        import llama_cpp
+    except ImportError:
+        raise ModelError(
+            f"{quant} needs llama-cpp-python: uv sync --extra inside (it compiles for some "
+            f"minutes), or use F16 or Q8_0, which need nothing"
+        ) from None
+    types = {
+        label.removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_"): label
+        for label in dir(llama_cpp)
+        if label.startswith("LLAMA_FTYPE_")
+    }
+    if quant not in types:
+        raise ModelError(f"{quant} is no quantization of llama.cpp's: {', '.join(sorted(types))}")
+    import ctypes
+
+    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters.ftype = getattr(llama_cpp, types[quant])
+    source_path, target = (str(p).encode("utf-8") for p in (source, path))
+    if llama_cpp.llama_model_quantize(source_path, target, ctypes.byref(parameters)):
+        raise ModelError(f"llama.cpp could not make {quant} of {source}")
+
+
+# Hugging Face's names of a block's weights, and GGUF's.
+_TENSORS = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+}
+
+
+def _write_gguf(source: Path, path: Path, name: str, quant: str) -> None:
+    """A Llama folder as GGUF: settings, tokenizer, chat template, then the tensors."""
+    import gguf as lib
+    from safetensors.numpy import load_file
+
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    writer = lib.GGUFWriter(path, "llama")
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    writer.add_name(name)
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_rope_dimension_count(config["hidden_size"] // heads)
+    writer.add_rope_freq_base(config["rope_theta"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_file_type(lib.LlamaFileType[f"MOSTLY_{quant}"])
+    _add_tokenizer(writer, source, config)
+    writer.add_quantization_version(lib.GGML_QUANT_VERSION)
+    for label, weight in load_file(source / "model.safetensors").items():
+        if label.endswith(("q_proj.weight", "k_proj.weight")):
+            weight = _interleave(weight, heads if "q_proj" in label else kv_heads)
+        if weight.ndim == 1:
+            writer.add_tensor(_tensor_name(label), weight.astype("float32"))
+        elif quant == "F16":
+            writer.add_tensor(_tensor_name(label), weight.astype("float16"))
+        else:
+            kind = lib.GGMLQuantizationType[quant]
+            blocks = lib.quants.quantize(weight.astype("float32"), kind)
+            writer.add_tensor(_tensor_name(label), blocks, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _tensor_name(label: str) -> str:
+    """GGUF's name of a Hugging Face weight.
+
+    >>> _tensor_name("model.layers.3.mlp.up_proj.weight")
+    'blk.3.ffn_up.weight'
+    """
+    whole = {
+        "model.embed_tokens.weight": "token_embd.weight",
+        "model.norm.weight": "output_norm.weight",
+        "lm_head.weight": "output.weight",
+    }
+    if label in whole:
+        return whole[label]
+    layer, part = label.removeprefix("model.layers.").removesuffix(".weight").split(".", 1)
+    return f"blk.{layer}.{_TENSORS[part]}.weight"
+
+
+def _interleave(weight, heads: int):
+    """Rows of a query or key matrix from Hugging Face's order (halves) to GGML's (pairs)."""
+    return (
+        weight.reshape(heads, 2, weight.shape[0] // heads // 2, -1)
+        .swapaxes(1, 2)
+        .reshape(weight.shape)
+    )
+
+
+def _add_tokenizer(writer, source: Path, config: dict) -> None:
+    """The byte-level BPE. Markers such as <tool_call> stay visible: servers drop control tokens."""
+    import gguf as lib
+
+    tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    tokens = [""] * config["vocab_size"]
+    types = [lib.TokenType.NORMAL] * config["vocab_size"]
+    for token, number in tokenizer["model"]["vocab"].items():
+        tokens[number] = token
+    for added in tokenizer["added_tokens"]:
+        tokens[added["id"]] = added["content"]
+        control = lib.TokenType.CONTROL if added["special"] else lib.TokenType.USER_DEFINED
+        types[added["id"]] = control
+    merges = tokenizer["model"]["merges"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in merges])
+    writer.add_bos_token_id(config["bos_token_id"])
+    writer.add_eos_token_id(config["eos_token_id"])
+    writer.add_pad_token_id(config["pad_token_id"])
+    writer.add_add_bos_token(False)
+    writer.add_chat_template((source / "chat_template.jinja").read_text(encoding="utf-8"))

@@ -1,0 +1,47 @@
+"""The conversations the course's models learn from: generated, seeded, endless.
+
+A *skill* is one small module in `slm/corpus/skills/` with a function
+`generate(rng, words) -> Conversation`. It fills hand-written patterns (`slm/corpus/patterns/*.txt`,
+one a line) with values from `values`. To teach something new, add a module and give it a share in
+`SHARES`; nothing else changes.
+
+>>> conversation = next(conversations(seed=1))
+>>> conversation.messages[0]["role"] in {"system", "user"}
+True
+"""
+
+import random
+from collections.abc import Iterator
+from importlib import import_module
+
+from slm.corpus.conversation import Conversation
+from slm.corpus.patterns import Patterns
+
+__all__ = ["SHARES", "Conversation", "conversations"]
+
+# The share of each skill in the training conversations. `copying` is a curriculum: training begins
+# with much of it, because a model that cannot copy yet invents every argument.
+SHARES = {
+    "one_call": 42,
+    "two_calls": 13,
+    "call_on_condition": 13,
+    "ask_back": 7,
+    "no_call": 20,
+    "copying": 5,
+}
+
+
+def conversations(
+    seed: int, split: str = "train", shares: dict[str, float] | None = None
+) -> Iterator[Conversation]:
+    """Yield conversations for ever; the same seed gives the same ones.
+
+    split: "train" or "exam". A pattern belongs to one of the two only, and so do the values that
+    come from lists, so that nothing said in the exam was said in training.
+    """
+    shares = shares or SHARES
+    skills = [import_module(f"slm.corpus.skills.{name}") for name in shares]
+    weights = list(shares.values())
+    rng, words = random.Random(seed), Patterns(split)
+    while True:
+        yield rng.choices(skills, weights)[0].generate(rng, words)

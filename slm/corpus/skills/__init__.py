@@ -1,0 +1,1 @@
+"""One module a skill, each with `generate(rng, words) -> Conversation`."""

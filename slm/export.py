@@ -1,0 +1,97 @@
+"""A checkpoint as a Hugging Face folder: what every runtime, and `helpers.model`, starts from.
+
+`models/NAME/` gets config.json, generation_config.json, tokenizer.json, tokenizer_config.json,
+chat_template.jinja, model.safetensors (fp16) and SHA256SUMS, by which `helpers.model` recognises a
+damaged download. The card (README.md) is written by hand and left alone.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from slm import tokenizer as text
+
+MODELS = Path(__file__).parents[1] / "models"
+
+
+def export(name: str = "edge-slm") -> Path:
+    """Write the folder of the model's last checkpoint and return its path (needs torch)."""
+    import torch
+
+    from slm.train import RUNS
+
+    saved = torch.load(RUNS / name / "checkpoint.pt", weights_only=True)
+    weights = {key: value.numpy() for key, value in saved["network"].items()}
+    return write(MODELS / name, saved["config"], weights)
+
+
+def write(folder: Path, config: dict, weights: dict[str, np.ndarray]) -> Path:
+    """Write a model's folder, file by file, each complete or not at all."""
+    tokenizer = text.load()
+    ids = {token: tokenizer.token_to_id(token) for token in text.ADDED}
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "config.json": as_json(
+            {
+                "architectures": ["LlamaForCausalLM"],
+                "model_type": "llama",
+                **config,
+                "head_dim": config["hidden_size"] // config["num_attention_heads"],
+                "rope_parameters": {"rope_type": "default", "rope_theta": config["rope_theta"]},
+                "hidden_act": "silu",
+                "attention_bias": False,
+                "mlp_bias": False,
+                "tie_word_embeddings": True,
+                "bos_token_id": ids[text.END_OF_TEXT],
+                "eos_token_id": ids[text.END],
+                "pad_token_id": ids[text.END_OF_TEXT],
+                "dtype": "float16",
+            }
+        ),
+        "generation_config.json": as_json(
+            {
+                "bos_token_id": ids[text.END_OF_TEXT],
+                "eos_token_id": ids[text.END],
+                "pad_token_id": ids[text.END_OF_TEXT],
+                "do_sample": False,
+            }
+        ),
+        "tokenizer.json": tokenizer.to_str(pretty=False).encode("utf-8"),
+        "tokenizer_config.json": as_json(
+            {
+                "tokenizer_class": "PreTrainedTokenizerFast",
+                "bos_token": text.END_OF_TEXT,
+                "eos_token": text.END,
+                "pad_token": text.END_OF_TEXT,
+                "clean_up_tokenization_spaces": False,
+                "model_max_length": config["max_position_embeddings"],
+            }
+        ),
+        "chat_template.jinja": text.TEMPLATE.read_bytes(),
+    }
+    for name, content in files.items():
+        put(folder / name, content)
+    half = {key: np.ascontiguousarray(value, dtype=np.float16) for key, value in weights.items()}
+    with tempfile.TemporaryDirectory(dir=folder) as partial:
+        path = Path(partial, "model.safetensors")
+        save_file(half, path, metadata={"format": "pt"})
+        os.replace(path, folder / path.name)
+    names = sorted([*files, "model.safetensors"])
+    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names]
+    put(folder / "SHA256SUMS", ("\n".join(sums) + "\n").encode("ascii"))
+    return folder
+
+
+def as_json(content: dict) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode("utf-8")
+
+
+def put(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
