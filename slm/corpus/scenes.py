@@ -5,6 +5,7 @@ A scene for each tool the provisional model knows; the skills combine them.
 
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -49,6 +50,19 @@ def upper_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+NAMED = re.compile(r".*(\b\d+|\b\w|'s \w+)$")
+
+
+def fill_room(pattern: str, room: str, **slots) -> str:
+    """Fill a pattern about a room: "the kitchen", but "office 12" and "Ada's room" without "the".
+
+    >>> fill_room("Set the {room} to {temp}.", "office 12", temp=20)
+    'Set office 12 to 20.'
+    """
+    text = fill(pattern, room=room, Room=upper_first(room), **slots)
+    return text.replace(f"the {room}", room) if NAMED.match(room) else text
+
+
 SKIES = """sunny;cloudy;light rain;rain;snow;fog;clear;windy;thunderstorms;overcast;drizzle;sleet
 partly cloudy;hail;clear sky;heavy rain;hot;light snow;mist;showers""".replace("\n", ";").split(";")
 
@@ -78,8 +92,7 @@ def weather(rng: random.Random, words: Patterns) -> Scene:
 def thermostat(rng: random.Random, words: Patterns) -> Scene:
     pattern, spell = cased(rng, rng.choice(words["set_thermostat"]))
     room, temperature = spell(values.room(rng, words)), values.temperature(rng)
-    slots = {"room": room, "Room": upper_first(room), "temp": temperature}
-    text = values.spoken(rng, fill(pattern, **slots))
+    text = values.spoken(rng, fill_room(pattern, room, temp=temperature))
     found, said = thermostat_done(rng, words, room, temperature)
     return Scene("set_thermostat", text, {"room": room, "temperature": temperature}, found, said)
 
@@ -89,13 +102,13 @@ def thermostat_done(rng: random.Random, words: Patterns, room: str, temperature)
     dice = rng.random()
     if dice < 0.08:
         found = result({"error": rng.choice(["unknown room", "no such room", "not connected"])})
-        return found, f"I could not set the {room}: {json.loads(found['content'])['error']}."
+        error = json.loads(found["content"])["error"]
+        return found, fill_room("I could not set the {room}: {error}.", room, error=error)
     if dice < 0.35:
         found = result(rng.choice(["ok", "done", '{"ok": true}', '{"status": "ok"}']))
     else:
         found = shuffled(rng, {"room": room, rng.choice(["temperature", "set_to"]): temperature})
-    slots = {"room": room, "Room": upper_first(room), "temp": temperature}
-    return found, fill(rng.choice(words["thermostat_reply"]), **slots)
+    return found, fill_room(rng.choice(words["thermostat_reply"]), room, temp=temperature)
 
 
 LATE = ["delayed", "late", "delayed in customs", "delayed at the depot", "overdue", "lost"]

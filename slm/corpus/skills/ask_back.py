@@ -4,7 +4,7 @@ import random
 
 from slm.corpus import scenes, values
 from slm.corpus.conversation import Conversation, answer, system, user
-from slm.corpus.patterns import Patterns, fill
+from slm.corpus.patterns import Patterns
 
 QUESTIONS = {
     "get_weather": ["For which city?", "Which city do you mean?", "In which city?"],
@@ -35,12 +35,12 @@ def generate(rng: random.Random, words: Patterns) -> Conversation:
     scene_of, patterns = ASKED[tool]
     scene = scene_of(rng, words)
     slots = dict(scene.arguments)
-    slots["Room"] = scenes.upper_first(slots.get("room", ""))
+    slots.setdefault("room", "")
     messages = [
         *system(rng),
-        user(values.spoken(rng, fill(rng.choice(words[patterns]), **slots))),
-        answer(fill(rng.choice(QUESTIONS[tool]), **slots)),
+        user(values.spoken(rng, scenes.fill_room(rng.choice(words[patterns]), **slots))),
+        answer(scenes.fill_room(rng.choice(QUESTIONS[tool]), **slots)),
     ]
     if rng.random() < 0.7:
-        messages += [user(fill(rng.choice(REPLIES[tool]), **slots)), *scene.turns()]
+        messages += [user(scenes.fill_room(rng.choice(REPLIES[tool]), **slots)), *scene.turns()]
     return Conversation("ask_back", messages, values.tools(rng, tool))

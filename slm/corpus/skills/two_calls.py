@@ -12,8 +12,7 @@ def generate(rng: random.Random, words: Patterns) -> Conversation:
     city, room = spell(values.city(rng, words)), spell(values.room(rng, words))
     target, measured = values.temperature(rng), values.temperature(rng, -15, 38)
     sky = rng.choice(scenes.SKIES)
-    slots = {"city": city, "room": room, "Room": scenes.upper_first(room), "temp": target}
-    text = values.spoken(rng, fill(pattern, **slots))
+    text = values.spoken(rng, scenes.fill_room(pattern, room, city=city, temp=target))
 
     weather = [
         call("get_weather", city=city),

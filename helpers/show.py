@@ -1,0 +1,175 @@
+"""The few plots and widgets several lessons share.
+
+>>> import matplotlib.pyplot as plt
+>>> style()
+>>> plt.rcParams["axes.grid"]
+True
+"""
+
+import functools
+import html
+import io
+from collections.abc import Callable
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY = "#1f5a8a", "#d9762b", "#8a8f98"
+
+
+def style() -> None:
+    """The look of the course's plots; call it once, in a notebook's first cell."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (8, 3.6),
+            "figure.dpi": 100,
+            "figure.constrained_layout.use": True,
+            "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREY]),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": GREY,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "axes.titlelocation": "left",
+            "axes.titlesize": 11,
+            "axes.labelsize": 10,
+            "grid.color": "#e4e6ea",
+            "grid.linewidth": 0.8,
+            "lines.linewidth": 1.6,
+            "legend.frameon": False,
+            "legend.fontsize": 9,
+        }
+    )
+
+
+def climate(history, title: str = "") -> Figure:
+    """Plot a `helpers.worlds.thermostat.History`: temperatures above, when things were on below."""
+    hours = history.time_h
+    actuators = {"heater on": (history.heating, ORANGE)}
+    if history.vent.any():
+        actuators["vent open"] = (history.vent, BLUE)
+    rows = len(actuators)
+    figure, (top, strip) = plt.subplots(
+        2, 1, sharex=True, height_ratios=[6, rows], figsize=(8, 3.4 + 0.4 * rows)
+    )
+    top.axhspan(*history.comfort_c, color=GREY, alpha=0.15, lw=0, label="comfort band")
+    top.plot(hours, history.temperature, label="inside")
+    top.plot(hours, history.outside, color=GREY, lw=1.2, label="outside")
+    top.set(ylabel="temperature (°C)", title=title)
+    top.yaxis.set_major_locator(plt.MultipleLocator(5))
+    top.legend(loc="lower left", bbox_to_anchor=(0, 1.0) if not title else (0.5, 1.0), ncols=3)
+    for row, (on, colour) in enumerate(actuators.values()):
+        # Not where=on: that leaves out what is on for a single step.
+        bottom = row + 0.85
+        strip.fill_between(hours, bottom, bottom - 0.7 * on, step="post", color=colour, lw=0)
+    strip.set(ylim=(rows, 0), xlabel="time (hours since Monday 0:00)")
+    strip.set_yticks([row + 0.5 for row in range(rows)], labels=list(actuators))
+    strip.tick_params(axis="y", length=0)
+    strip.grid(visible=False, axis="y")
+    strip.set_xlim(hours[0], hours[-1])
+    step = next(s for s in (1, 2, 3, 6, 12, 24) if (hours[-1] - hours[0]) / s <= 14)
+    strip.xaxis.set_major_locator(plt.MultipleLocator(step))
+    return figure
+
+
+class _Live(widgets.VBox):
+    def __repr__(self):
+        # What a reader without a kernel sees, and what nbval compares: the text, no PNG bytes.
+        return f"[live: run this cell] {self.children[-1].text}"
+
+
+class _Readout(widgets.HTML):
+    text = ""
+
+    def say(self, text: str) -> None:
+        self.text, self.value = text, f"<span class='readout'>{html.escape(text)}</span>"
+
+
+def live_plot(draw: Callable[..., tuple[Figure, str]], **sliders: widgets.Widget) -> widgets.VBox:
+    """A plot that is drawn again whenever a slider has been moved.
+
+    `draw(**values)` gets the sliders' values under the names given here and returns a matplotlib
+    figure and one line of text that says in words and numbers what the figure shows. The line
+    stands under the plot. An error in `draw` is raised, and named in place of that line.
+
+    >>> import ipywidgets as widgets
+    >>> def draw(slope):
+    ...     figure, axes = plt.subplots()
+    ...     axes.plot([0, 1], [0, slope])
+    ...     return figure, f"it rises by {slope}"
+    >>> live_plot(draw, slope=widgets.IntSlider(value=2, max=5))
+    [live: run this cell] it rises by 2
+    """
+    image, readout = widgets.Image(format="png"), _Readout()
+    image.layout.max_width = "100%"
+
+    def redraw(_change=None):
+        try:
+            figure, text = draw(**{name: slider.value for name, slider in sliders.items()})
+        except Exception as error:
+            image.value = b""
+            readout.say(f"{type(error).__name__}: {error}")
+            raise
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+        plt.close(figure)
+        image.value = png.getvalue()
+        readout.say(text)
+
+    for slider in sliders.values():
+        slider.continuous_update = False  # a drawing takes 0.1 s: wait for the release
+        slider.observe(redraw, names="value")
+    redraw()
+    return _Live([*sliders.values(), image, readout])
+
+
+def chat(client, model: str, system: str = "", **options) -> widgets.VBox:
+    """A chat box: a line to type into, the conversation above it, streamed token by token.
+
+    client: an OpenAI client. options: passed on with each request. The box has `send(text)`, which
+    does what typing and Enter do, and `messages`, the conversation so far.
+    """
+    return _Chat(client, model, system, {"temperature": 0, "max_tokens": 200, **options})
+
+
+class _Chat(widgets.VBox):
+    def __init__(self, client, model, system, options):
+        self._ask = functools.partial(client.chat.completions.create, model=model, **options)
+        self.messages = [{"role": "system", "content": system}] if system else []
+        self._page = widgets.HTML()
+        self._line = widgets.Text(placeholder="Say something, then Enter", continuous_update=False)
+        button = widgets.Button(description="Send")
+        self._line.observe(lambda change: change["new"] and self.send(change["new"]), names="value")
+        button.on_click(lambda _: self._line.value and self.send(self._line.value))
+        super().__init__([self._page, widgets.HBox([self._line, button])])
+
+    def send(self, text: str) -> str:
+        """Say `text`, show the answer while it comes, and return it."""
+        self._line.value = ""
+        self.messages.append({"role": "user", "content": text})
+        said = ""
+        try:
+            for chunk in self._ask(messages=self.messages, stream=True):
+                said += (chunk.choices and chunk.choices[0].delta.content) or ""
+                self._show(said)
+        except Exception as error:
+            self.messages.pop()  # so that the next try begins where this one did
+            self._show(f"{type(error).__name__}: {error}")
+            raise
+        self.messages.append({"role": "assistant", "content": said})
+        self._show()
+        return said
+
+    def _show(self, coming: str = "") -> None:
+        turns = [(m["role"], m["content"]) for m in self.messages if m["role"] != "system"]
+        if coming:
+            turns.append(("assistant", coming))
+        self._page.value = "".join(
+            f"<p class='{role}' style='margin:4px 0;color:{GREY if role == 'user' else 'inherit'}'>"
+            f"<b>{'you' if role == 'user' else 'model'}</b> {html.escape(text)}</p>"
+            for role, text in turns
+        )
+
+    def __repr__(self) -> str:
+        return "[a chat box: run this cell to use it]"

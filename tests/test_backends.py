@@ -1,0 +1,320 @@
+"""Backends: they start, answer, fail with a name, and never leave a process behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import openai
+import psutil
+import pytest
+
+from helpers import backends
+from helpers.backends import child
+
+HELLO = [{"role": "user", "content": "Hello!"}]
+
+
+def servers(process: psutil.Process | None = None) -> list[psutil.Process]:
+    """The llama.cpp servers among a process's children; this process's without one."""
+    found = []
+    for other in (process or psutil.Process()).children(recursive=True):
+        try:
+            if "helpers.backends.llama_cpp" in other.cmdline():
+                found.append(other)
+        except psutil.Error:
+            pass
+    return found
+
+
+def gone(process: psutil.Process, seconds: float = 10) -> bool:
+    """Whether the process ends within the time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def port_of(backend) -> int:
+    return int(backend.base_url.split(":")[2].removesuffix("/v1"))
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch):
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "COURSE_BACKEND", "COURSE_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+# ---- answering
+
+
+def test_it_is_healthy_and_counts(backend):
+    assert backend.health() == "ok"
+    before = backend.metrics()["llamacpp:tokens_predicted_total"]
+    reply = backend.openai().chat.completions.create(
+        model=backend.model, messages=HELLO, temperature=0, max_tokens=50
+    )
+    assert reply.choices[0].message.content
+    said = backend.metrics()["llamacpp:tokens_predicted_total"] - before
+    assert said >= reply.usage.completion_tokens - 1
+
+
+def test_four_streams_at_once_are_whole_and_equal(backend):
+    client = backend.openai()
+    answers = [""] * 4
+
+    def ask(number):
+        for chunk in client.chat.completions.create(
+            model=backend.model, messages=HELLO, temperature=0, max_tokens=50, stream=True
+        ):
+            if chunk.choices:
+                answers[number] += chunk.choices[0].delta.content or ""
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers[0] and len(set(answers)) == 1
+
+
+def test_a_tool_call_comes_back_as_one(backend):
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    function = {"name": "get_weather", "description": "Say the weather.", "parameters": city}
+    reply = backend.openai().chat.completions.create(
+        model=backend.model,
+        messages=[{"role": "user", "content": "What is the weather like in Oslo?"}],
+        tools=[{"type": "function", "function": function}],
+        temperature=0,
+        max_tokens=100,
+    )
+    call = reply.choices[0].message.tool_calls[0].function
+    assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Oslo"})
+
+
+# ---- choosing
+
+
+def test_the_environment_chooses_backend_and_model(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_BACKEND", "lama.cpp")
+    with pytest.raises(backends.BackendUnavailable, match=r"there is llama\.cpp"):
+        backends.start()
+    monkeypatch.setenv("COURSE_BACKEND", "llama.cpp")
+    monkeypatch.setenv("COURSE_MODEL", str(tmp_path / "none.gguf"))
+    with pytest.raises(Exception, match=r"there is no file .*none\.gguf"):
+        backends.start()
+
+
+def test_a_model_of_ones_own_is_named_after_its_file(tmp_path):
+    from helpers import model
+
+    path = tmp_path / "qwen2.5-0.5b.gguf"
+    path.write_bytes(model.gguf("edge-slm").read_bytes())
+    with backends.start("llama.cpp", model=str(path)) as own:
+        assert own.model == "qwen2.5-0.5b"
+        assert own.health() == "ok"
+
+
+def test_attaching_takes_the_servers_model_and_leaves_it_running(backend, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", backend.base_url + "/")
+    with backends.start() as attached:
+        assert (attached.name, attached.model) == ("attached", "edge-slm")
+        assert attached.health() == "ok"
+        assert not servers() or len(servers()) == 1  # the session's own
+    assert backend.health() == "ok"
+
+
+def test_attaching_to_nothing_or_to_something_else_is_named(backend):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    with pytest.raises(backends.BackendError, match="is the server running"):
+        backends.attach(f"http://127.0.0.1:{free}/v1")
+    with pytest.raises(backends.BackendError):
+        backends.attach(backend.base_url.removesuffix("/v1") + "/nowhere")
+    with pytest.raises(backends.BackendError, match="set COURSE_MODEL to one of these"):
+        backends.attach(backend.base_url, model="phi-4-mini").health()
+
+
+def test_available_says_what_is_missing(monkeypatch):
+    assert backends.available() == {"llama.cpp": ""}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "uv sync" in backends.available()["llama.cpp"]
+    with pytest.raises(backends.BackendUnavailable, match="xllamacpp is not installed"):
+        backends.start("llama.cpp")
+
+
+# ---- failing
+
+
+def test_closing_ends_the_process_and_frees_the_port():
+    with backends.start("llama.cpp") as started:
+        port, process = port_of(started), servers()[-1]
+    started.close()  # twice is fine
+    assert gone(process)
+    with backends.start("llama.cpp", port=port) as again:
+        assert port_of(again) == port
+
+
+def test_a_taken_port_is_named():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(backends.BackendError, match=f"port {port} is taken"):
+            backends.start("llama.cpp", port=port)
+
+
+def test_a_broken_model_is_named_with_the_servers_own_words(tmp_path):
+    from helpers import model
+
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(model.gguf("edge-slm").read_bytes()[:100_000])
+    before = len(servers())
+    with pytest.raises(backends.BackendError, match="failed to load model"):
+        backends.start("llama.cpp", model=str(path))
+    assert len(servers()) == before
+
+
+def test_a_server_killed_in_mid_answer_gives_an_error_and_no_hang():
+    with backends.start("llama.cpp") as started:
+        process = servers()[-1]
+        stream = started.openai(max_retries=0).chat.completions.create(
+            model=started.model,
+            messages=HELLO,
+            max_tokens=1500,
+            stream=True,
+            extra_body={"ignore_eos": True},
+        )
+        with pytest.raises((openai.APIError, OSError, Exception)) as caught:  # noqa: PT011
+            for number, _ in enumerate(stream):
+                if number == 5:
+                    process.kill()
+        assert not isinstance(caught.value, AssertionError)
+        with pytest.raises(backends.BackendError, match="its server process has ended"):
+            started.health()
+
+
+def test_a_server_that_says_nothing_is_ended_in_time():
+    started = time.monotonic()
+    with pytest.raises(backends.BackendError, match="did not start"):
+        child.Child("sleeper", ["-c", "import time; time.sleep(60)"], timeout=0.5)
+    assert time.monotonic() - started < 10
+
+
+def test_two_that_start_at_once_both_run(new_cache):
+    found, threads = [], []
+    for _ in range(2):
+        threads.append(threading.Thread(target=lambda: found.append(backends.start("llama.cpp"))))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert len({one.base_url for one in found}) == 2
+    assert [one.health() for one in found] == ["ok", "ok"]
+    for one in found:
+        one.close()
+
+
+# ---- parents that go away
+
+HOLDER = """
+import sys, time
+from helpers import backends
+backend = backends.start("llama.cpp")
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+def test_the_server_dies_with_its_parent(how):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"up\n" or os.name == "nt"
+    (server,) = servers(psutil.Process(holder.pid))
+    getattr(holder, how)()
+    holder.wait()
+    holder.stdout.close()
+    assert gone(server)
+
+
+@pytest.mark.needs("posix")
+def test_an_interrupt_while_starting_leaves_no_server():
+    script = HOLDER.replace("import sys, time", "import sys, time; print('go', flush=True)")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    holder.stdout.readline()
+    deadline = time.monotonic() + 20
+    while not (begun := servers(psutil.Process(holder.pid))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    holder.send_signal(signal.SIGINT)
+    holder.wait(20)
+    holder.stdout.close()
+    assert begun
+    assert all(gone(process) for process in begun)
+
+
+@pytest.fixture
+def kernel():
+    """A real Jupyter kernel with a backend running in it."""
+    from jupyter_client.manager import KernelManager
+
+    manager = KernelManager()
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(60)
+    run(client, "from helpers import backends; backend = backends.start('llama.cpp')")
+    yield manager, client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def run(client, code: str) -> str:
+    """Run code in the kernel; its printed text. An error in the code is raised here."""
+    printed = []
+
+    def collect(message):
+        if message["msg_type"] == "stream":
+            printed.append(message["content"]["text"])
+
+    reply = client.execute_interactive(code, timeout=60, output_hook=collect)
+    assert reply["content"]["status"] == "ok", reply["content"].get("evalue")
+    return "".join(printed)
+
+
+def kernel_servers(manager) -> list[psutil.Process]:
+    return servers(psutil.Process(manager.provisioner.process.pid))
+
+
+def test_a_restarted_kernel_leaves_no_server(kernel):
+    manager, client = kernel
+    (old,) = kernel_servers(manager)
+    manager.restart_kernel(now=False)
+    client.wait_for_ready(60)
+    assert gone(old)
+    run(client, "from helpers import backends\nwith backends.start() as b: print(b.health())")
+
+
+def test_an_interrupted_kernel_keeps_its_server(kernel):
+    manager, client = kernel
+    client.execute("import time; time.sleep(60)")
+    time.sleep(1)
+    manager.interrupt_kernel()
+    client.get_shell_msg(timeout=20)
+    assert run(client, "print(backend.health())").strip() == "ok"
+
+
+def test_importing_helpers_is_quick():
+    code = "import time; t = time.perf_counter(); import helpers; print(time.perf_counter() - t)"
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(times) < 0.3

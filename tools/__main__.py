@@ -1,0 +1,39 @@
+"""The maintainer's commands, each a module beside this one; `--help` after a command says more."""
+
+import argparse
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("labs", help="write labs/ from solutions/")
+    add.add_argument("--check", action="store_true", help="only say which labs are out of date")
+    add = commands.add_parser("execute", help="run notebooks, keep their outputs, fill their cards")
+    add.add_argument("notebooks", nargs="*", help="paths; all lessons and solutions without one")
+    add = commands.add_parser("bench", help="tokens/s of a default backend against hand-set ones")
+    add.add_argument("--rounds", type=int, default=7)
+    add = commands.add_parser("pins", help="resolve anew and write the pins of all dependencies")
+    add.add_argument("--check", action="store_true", help="only compare the files with each other")
+    arguments = parser.parse_args()
+
+    # Each command imports only what it needs.
+    if arguments.command == "labs":
+        from tools import labs
+
+        labs.main(arguments.check)
+    elif arguments.command == "execute":
+        from tools import execute
+
+        execute.main(arguments.notebooks)
+    elif arguments.command == "bench":
+        from tools import bench
+
+        bench.main(arguments.rounds)
+    else:
+        from tools import pins
+
+        pins.main(arguments.check)
+
+
+if __name__ == "__main__":
+    main()
