@@ -27,8 +27,8 @@ def doctor() -> bool:
         print(mark, what + (f"  ->  {mend}" if mend and not fine else ""))
 
     supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    say(supported, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}",
-        "install Python 3.11, 3.12 or 3.13")  # fmt: skip
+    here = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    say(supported, here, "install Python 3.11, 3.12 or 3.13")
     for package in PACKAGES:
         try:
             say(True, f"{package} {version(package)}")
@@ -38,8 +38,8 @@ def doctor() -> bool:
     place = model.cache()
     existing = next(path for path in [place, *place.parents] if path.exists())
     free = shutil.disk_usage(existing).free
-    say(free > ROOM, f"{free / 1e9:.1f} GB free for models in {place}", "make room there, or set "
-        "XDG_CACHE_HOME to another folder")  # fmt: skip
+    mend = "make room there, or set XDG_CACHE_HOME to another folder"
+    say(free > ROOM, f"{free / 1e9:.1f} GB free for models in {place}", mend)
     for name, missing in backends.available().items():
         say(not missing, f"backend {name}", missing, needed=name == "llama.cpp")
     try:

@@ -96,7 +96,8 @@ def _cached(name: str, suffix: str, build: Callable[[Path, Path], object]) -> Pa
     checksum = path.with_name(path.name + ".sha256")
     try:
         if path.exists() and checksum.exists():
-            if checksum.read_text(encoding="ascii") == _sha256(path):
+            whole = checksum.read_text(encoding="ascii") == _sha256(path)
+            if whole:
                 return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix="building-") as partial:

@@ -20,7 +20,7 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def cases(count: int, seed: int) -> list[tuple[str, list[dict], list[dict], dict]]:
-    """(skill and kind of turn, messages so far, tools, the true turn), `count` conversations a skill."""
+    """(skill and kind, messages so far, tools, true turn), `count` conversations a skill."""
     found = []
     for skill in SHARES:
         if skill == "copying":
@@ -57,7 +57,11 @@ def evaluate(count: int = 200, seed: int = 7, show: int = 0, model: str | None =
         def ask(case):
             options = {"tools": case[2]} if case[2] else {}
             reply = client.chat.completions.create(
-                model=backend.model, messages=with_ids(case[1]), temperature=0, max_tokens=120, **options
+                model=backend.model,
+                messages=with_ids(case[1]),
+                temperature=0,
+                max_tokens=120,
+                **options,
             )
             return case, reply.choices[0].message
 

@@ -50,7 +50,9 @@ def chunk_of_batches(index: int, recipe: Recipe, copying: float) -> Iterator[Bat
     tokenizer = text.load()
     shares = SHARES | {"copying": copying * sum(SHARES.values())}
     rows = []
-    for conversation in islice(conversations(recipe.seed * 1_000_003 + index, "train", shares), CHUNK):
+    for conversation in islice(
+        conversations(recipe.seed * 1_000_003 + index, "train", shares), CHUNK
+    ):
         ids, spoken = text.encode(conversation, tokenizer)
         if len(ids) <= LONGEST:
             rows.append((ids, spoken, conversation.skill))
@@ -106,7 +108,11 @@ def train(name: str, recipe: Recipe, resume: bool = False, compiled: bool = True
     torch.manual_seed(recipe.seed)
     network = Llama(CONFIGS[name])
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.05, fused=True
+        network.parameters(),
+        lr=recipe.learning_rate,
+        betas=(0.9, 0.95),
+        weight_decay=0.05,
+        fused=True,
     )
     state = {"chunk": 0, "step": 0, "seconds": 0.0, "tokens": 0}
     if resume:
@@ -137,7 +143,8 @@ def train(name: str, recipe: Recipe, resume: bool = False, compiled: bool = True
         state["seconds"] += time.perf_counter() - started
         log(folder / "log.csv", state, losses)
         if state["chunk"] % 10 == 0 or state["seconds"] >= recipe.minutes * 60:
-            save(checkpoint, {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "state": state, "config": CONFIGS[name].as_dict()})  # fmt: skip
+            saved = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+            save(checkpoint, saved | {"state": state, "config": CONFIGS[name].as_dict()})
     return checkpoint
 
 

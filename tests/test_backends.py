@@ -81,7 +81,8 @@ def test_four_streams_at_once_are_whole_and_equal(backend):
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers[0] and len(set(answers)) == 1
+    assert answers[0]
+    assert len(set(answers)) == 1
 
 
 def test_a_tool_call_comes_back_as_one(backend):
@@ -192,11 +193,11 @@ def test_a_server_killed_in_mid_answer_gives_an_error_and_no_hang():
             stream=True,
             extra_body={"ignore_eos": True},
         )
-        with pytest.raises((openai.APIError, OSError, Exception)) as caught:  # noqa: PT011
-            for number, _ in enumerate(stream):
-                if number == 5:
-                    process.kill()
-        assert not isinstance(caught.value, AssertionError)
+        for _ in range(5):
+            next(stream)
+        process.kill()
+        with pytest.raises(openai.APIConnectionError):
+            list(stream)
         with pytest.raises(backends.BackendError, match="its server process has ended"):
             started.health()
 

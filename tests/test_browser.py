@@ -46,7 +46,9 @@ def lab(tmp_path):
     # Ask for no news and no updates: their pop-up would lie over the page.
     news = "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     (tmp_path / news).parent.mkdir(parents=True)
-    (tmp_path / news).write_text('{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8")
+    (tmp_path / news).write_text(
+        '{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8"
+    )
     options = [
         "--no-browser",
         "--allow-root",
@@ -94,7 +96,7 @@ def test_lesson_01_runs_and_its_slider_redraws_the_plot(lab, tmp_path):
         notebook = "notebooks/01_reflex_agents.ipynb"
         page.goto(f"{address}/doc/tree/{notebook}?reset&token={token}")
         page.locator(".jp-Notebook").first.wait_for()
-        # The toolbar's circle says "idle" for a moment before there is a session: ask the status bar.
+        # The toolbar's circle says idle for a moment before there is a session: ask the status.
         status = page.locator("#jp-main-statusbar, #jp-bottom-panel")
         status.get_by_text(re.compile(r"\| Idle")).wait_for()
         page.locator('.lm-MenuBar-item:has-text("Run")').click()

@@ -46,7 +46,10 @@ def test_a_changed_lab_is_noticed(tmp_path, monkeypatch):
     with (tmp_path / "labs" / source.name).open("a", encoding="utf-8") as file:
         file.write("\n")
     (tmp_path / "labs" / "99_extra.ipynb").write_bytes(source.read_bytes())
-    assert labs.stale() == ["labs/99_extra.ipynb has no solution", f"labs/{source.name} is out of date"]
+    assert labs.stale() == [
+        "labs/99_extra.ipynb has no solution",
+        f"labs/{source.name} is out of date",
+    ]
 
 
 @pytest.mark.parametrize("path", LABS, ids=stem)
@@ -60,7 +63,8 @@ def test_a_blank_lab_stops_at_its_blanks_and_nowhere_else(path):
     NotebookClient(notebook, allow_errors=True, timeout=120, resources=folder).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     errors = [output.ename for output in outputs if output.output_type == "error"]
-    assert errors and set(errors) == {"NotImplementedError"}
+    assert errors
+    assert set(errors) == {"NotImplementedError"}
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=stem)

@@ -48,7 +48,8 @@ def test_the_chat_box_answers_and_remembers(backend):
     assert [m["role"] for m in box.messages] == ["system"] + ["user", "assistant"] * 2
     assert line.value == ""
     page = box.children[0].value
-    assert "Who are you? &lt;b&gt;" in page and "Answer briefly." not in page
+    assert "Who are you? &lt;b&gt;" in page
+    assert "Answer briefly." not in page
 
 
 def test_a_failed_answer_is_shown_raised_and_not_kept(backend):

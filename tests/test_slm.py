@@ -44,7 +44,9 @@ def test_few_conversations_are_drawn_twice():
 @pytest.mark.parametrize("name", FILES)
 def test_no_pattern_is_in_training_and_exam(name):
     train, exam = set(Patterns("train")[name]), set(Patterns("exam")[name])
-    assert train and exam and not train & exam
+    assert train
+    assert exam
+    assert not train & exam
     assert len(train | exam) == len(set(read(name)))
 
 
@@ -143,7 +145,7 @@ def example() -> Conversation:
     messages = [
         {"role": "system", "content": "Be brief."},
         *(user(hard) for hard in HARD if hard),
-        call("get_weather", city="São \"Paulo\""),
+        call("get_weather", city='São "Paulo"'),
         result({"sky": "rain", "temperature": -3.5}),
         answer("It rains."),
         user("And the hall to 20?"),
@@ -209,7 +211,9 @@ def test_grading_tells_right_from_wrong():
         )
 
     wanted = call("set_thermostat", room="hall", temperature=20)
-    assert evaluate.is_right(wanted, said(name="set_thermostat", arguments='{"temperature": 20, "room": "hall"}'))
+    assert evaluate.is_right(
+        wanted, said(name="set_thermostat", arguments='{"temperature": 20, "room": "hall"}')
+    )
     assert not evaluate.is_right(wanted, said(name="set_thermostat", arguments='{"room": "hall"}'))
     assert not evaluate.is_right(wanted, said("The hall is at 20."))
     assert evaluate.is_right(answer("4 °C in Oslo"), said("Oslo has 4 degrees"))
@@ -242,7 +246,8 @@ def test_training_learns_stops_and_resumes(tmp_path, monkeypatch):
     first = torch.load(path, weights_only=True)["state"]
     path = train.train("tiny", train.Recipe(minutes=0.1), resume=True, compiled=False)
     second = torch.load(path, weights_only=True)["state"]
-    assert second["chunk"] > first["chunk"] and second["tokens"] > first["tokens"]
+    assert second["chunk"] > first["chunk"]
+    assert second["tokens"] > first["tokens"]
     log = (tmp_path / "tiny" / "log.csv").read_text(encoding="utf-8").splitlines()
     assert len(log) == 1 + second["chunk"]
     losses = [float(line.split(",")[4]) for line in log[1:] if line.split(",")[4]]
@@ -276,6 +281,12 @@ def test_an_exported_network_says_the_same_in_llama_cpp(tmp_path, monkeypatch, n
         for _ in range(16):
             expected.append(int(network(torch.tensor([expected]))[0, -1].argmax()))
     with backends.start("llama.cpp", model="random", quant="F16") as served:
-        options = {"prompt": ids, "n_predict": 16, "temperature": 0, "return_tokens": True, "ignore_eos": True}
+        options = {
+            "prompt": ids,
+            "n_predict": 16,
+            "temperature": 0,
+            "return_tokens": True,
+            "ignore_eos": True,
+        }
         said = post(served, "/completion", options)["tokens"]
     assert said == expected[len(ids) :]

@@ -4,6 +4,7 @@ A card's line begins with `**Time**`; its minutes of reading and what a notebook
 by hand, `runs in` and `Peak RAM` are measured here, rounded up so that noise does not show.
 """
 
+import contextlib
 import math
 import re
 import threading
@@ -31,10 +32,8 @@ class Peak(threading.Thread):
         while not self._stop_now.wait(0.05):
             total = 0
             for process in me.children(recursive=True):
-                try:
+                with contextlib.suppress(psutil.Error):  # it may have ended since the listing
                     total += process.memory_info().rss
-                except psutil.Error:
-                    pass  # it ended between the listing and the reading
             self.most = max(self.most, total)
 
     def stop(self) -> int:
@@ -69,7 +68,7 @@ def execute(path: Path) -> tuple[float, int]:
 
 
 def tidy(notebook) -> None:
-    """Drop what would differ from machine to machine, and widgets no page without a kernel shows."""
+    """Drop what would differ from machine to machine, and widgets that need a kernel to show."""
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     for number, cell in enumerate(notebook.cells, 1):
         cell.id = f"c{number:02}"
@@ -87,9 +86,8 @@ def fill_card(notebook, seconds: float, most: int) -> None:
 
 
 def main(paths: list[str]) -> None:
-    chosen = [Path(path).resolve() for path in paths] or [
-        path for folder in ("notebooks", "solutions") for path in sorted((ROOT / folder).glob("*.ipynb"))
-    ]  # fmt: skip
+    everything = [p for part in ("notebooks", "solutions") for p in (ROOT / part).glob("*.ipynb")]
+    chosen = [Path(path).resolve() for path in paths] or sorted(everything)
     for path in chosen:
         seconds, most = execute(path)
         print(f"{path.parent.name}/{path.name}: {seconds:.1f} s, {most / 1e6:.0f} MB", flush=True)

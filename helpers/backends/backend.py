@@ -46,7 +46,7 @@ class Backend:
         return OpenAI(base_url=self.base_url, api_key=self.api_key, **options)
 
     def health(self) -> str:
-        """"ok" when the server answers and knows the model; raises BackendError otherwise."""
+        """ "ok" when the server answers and knows the model; raises BackendError otherwise."""
         served = self.served_models()
         if self.model not in served:
             raise BackendError(
@@ -68,7 +68,9 @@ class Backend:
     def served_models(self) -> list[str]:
         """The names that the server lists, at least one. Raises BackendError."""
         try:
-            served = [entry["id"] for entry in json.loads(self._get(self.base_url + "/models"))["data"]]
+            served = [
+                entry["id"] for entry in json.loads(self._get(self.base_url + "/models"))["data"]
+            ]
         except (ValueError, KeyError, TypeError):
             served = []
         if not served:

@@ -29,7 +29,7 @@ class Child:
 
     def __init__(self, name: str, arguments: list[str], timeout: float = 120):
         self.name = name
-        self._log = tempfile.TemporaryFile()  # nameless: nothing to clean up
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - nameless, closed with the child
         # Unbuffered UTF-8 whatever the system's own encoding is.
         environment = os.environ | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(

@@ -114,7 +114,7 @@ def check_run(run) -> None:
     )
 
     model = _Scripted([_wish("a"), _wish("b", "c"), _say("Done.")])
-    answer, messages = run("Three notes", model, functions, 5)
+    answer, _ = run("Three notes", model, functions, 5)
     assert notes == ["a", "b", "c"], (
         f"the model wished for notes a, b and c, the world has {notes}. A message can hold more "
         "than one call: act on each of them, once"

@@ -84,7 +84,11 @@ def tool(line: str) -> dict:
     }
     required = [a["name"] for a in arguments if not a["optional"]]
     parameters = {"type": "object", "properties": properties, "required": required}
-    function = {"name": match["name"], "description": match["description"], "parameters": parameters}
+    function = {
+        "name": match["name"],
+        "description": match["description"],
+        "parameters": parameters,
+    }
     return {"type": "function", "function": function}
 
 

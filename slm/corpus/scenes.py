@@ -113,9 +113,9 @@ def thermostat_done(rng: random.Random, words: Patterns, room: str, temperature)
 
 LATE = ["delayed", "late", "delayed in customs", "delayed at the depot", "overdue", "lost"]
 ON_TIME = """shipped;delivered;packed;on its way;ready for pickup;in transit;processing;on time
-out for delivery;waiting for payment;returned;cancelled;in the warehouse""".replace("\n", ";").split(
-    ";"
-)
+out for delivery;waiting for payment;returned;cancelled;in the warehouse""".replace(
+    "\n", ";"
+).split(";")
 
 
 def order_result(rng: random.Random, order_id: str, status: str) -> tuple[dict, str | None]:
@@ -158,9 +158,7 @@ def ticket_opened(rng: random.Random, words: Patterns, issue: str, priority: str
     content = {rng.choice(["ticket_id", "ticket", "id"]): number}
     if rng.random() < 0.4:
         content["status"] = "open"
-    said = fill(
-        rng.choice(words["ticket_reply"]), ticket_id=number, issue=issue, priority=priority
-    )
+    said = fill(rng.choice(words["ticket_reply"]), ticket_id=number, issue=issue, priority=priority)
     return shuffled(rng, content), said
 
 

@@ -20,9 +20,19 @@ QUESTIONS = {
 }
 REPLIES = {
     "get_weather": ["{city}", "{city}", "{city}.", "In {city}.", "{city} please", "I mean {city}."],
-    "set_thermostat": ["{temperature}", "{temperature} degrees", "To {temperature}.", "{temperature} °C"],
-    "lookup_order_status": ["{order_id}", "It is {order_id}.", "{order_id}, I think.", "number {order_id}"],
-}  # fmt: skip
+    "set_thermostat": [
+        "{temperature}",
+        "{temperature} degrees",
+        "To {temperature}.",
+        "{temperature} °C",
+    ],
+    "lookup_order_status": [
+        "{order_id}",
+        "It is {order_id}.",
+        "{order_id}, I think.",
+        "number {order_id}",
+    ],
+}
 ASKED = {
     "get_weather": (scenes.weather, "missing_city"),
     "set_thermostat": (scenes.thermostat, "missing_thermostat"),

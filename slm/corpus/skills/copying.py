@@ -1,4 +1,4 @@
-"""Say it again: ids, names and phrases copied letter by letter. A curriculum, not a skill of use."""
+"""Say it again: ids, names, phrases, letter by letter. A curriculum, not a skill of use."""
 
 import random
 
@@ -26,5 +26,7 @@ def piece(rng: random.Random, words: Patterns) -> str:
 def generate(rng: random.Random, words: Patterns) -> Conversation:
     pieces = [piece(rng, words) for _ in range(rng.randint(1, 5))]
     text = ", ".join(pieces)
-    ask = rng.choice(["Repeat: {}", "Say this again: {}", "Copy: {}", "Please repeat {}", "Echo {}"])
+    ask = rng.choice(
+        ["Repeat: {}", "Say this again: {}", "Copy: {}", "Please repeat {}", "Echo {}"]
+    )
     return Conversation("copying", [user(ask.format(text)), answer(text)])
