@@ -66,7 +66,9 @@ def evaluate(count: int = 200, seed: int = 7, show: int = 0, model: str | None =
             return case, reply.choices[0].message
 
         todo = cases(count, seed)
-        for (label, messages, _, true), said in tqdm(pool.map(ask, todo), total=len(todo)):
+        for (label, messages, _, true), said in tqdm(
+            pool.map(ask, todo), total=len(todo), disable=None
+        ):
             right[label].append(is_right(true, said))
             if not right[label][-1] and shown[label] < show:
                 shown[label] += 1

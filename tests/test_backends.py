@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import psutil
@@ -209,19 +210,6 @@ def test_a_server_that_says_nothing_is_ended_in_time():
     assert time.monotonic() - started < 10
 
 
-def test_two_that_start_at_once_both_run(new_cache):
-    found, threads = [], []
-    for _ in range(2):
-        threads.append(threading.Thread(target=lambda: found.append(backends.start("llama.cpp"))))
-        threads[-1].start()
-    for thread in threads:
-        thread.join()
-    assert len({one.base_url for one in found}) == 2
-    assert [one.health() for one in found] == ["ok", "ok"]
-    for one in found:
-        one.close()
-
-
 # ---- parents that go away
 
 HOLDER = """
@@ -233,15 +221,32 @@ time.sleep(60)
 """
 
 
+def hold() -> tuple[subprocess.Popen, psutil.Process]:
+    """Another Python process, as a second notebook is, with a backend up; and its server."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE)
+    assert holder.stdout.readline().strip() == b"up"
+    (server,) = servers(psutil.Process(holder.pid))
+    return holder, server
+
+
 @pytest.mark.parametrize("how", ["terminate", "kill"])
 def test_the_server_dies_with_its_parent(how):
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE)
-    assert holder.stdout.readline() == b"up\n" or os.name == "nt"
-    (server,) = servers(psutil.Process(holder.pid))
+    holder, server = hold()
     getattr(holder, how)()
     holder.wait()
     holder.stdout.close()
     assert gone(server)
+
+
+def test_two_notebooks_that_start_at_once_both_run(new_cache):
+    with ThreadPoolExecutor(2) as pool:
+        held = list(pool.map(lambda _: hold(), range(2)))
+    assert all(server.is_running() for _, server in held)
+    for holder, server in held:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+        assert gone(server)
 
 
 @pytest.mark.needs("posix")

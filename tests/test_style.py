@@ -24,4 +24,4 @@ def test_ruff_has_nothing_to_say(command):
 def test_a_file_opened_without_an_encoding_is_caught():
     done = ruff("check", "--stdin-filename", "helpers/made_up.py", "-", text=OPENED)
     assert done.returncode == 1
-    assert "PLW1514" in done.stdout
+    assert "unspecified-encoding" in done.stdout
