@@ -12,12 +12,14 @@ from helpers import backends, model
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ["jupyterlab", "ipywidgets", "openai", "ollama", "xllamacpp", "gguf", "llama-cpp-python"]
-OPTIONAL = {"llama-cpp-python": "uv sync --extra inside"}
+OPTIONAL = {"llama-cpp-python": "uv sync --inexact --extra inside, for lessons 06 to 09"}
 ROOM = 500e6  # bytes: the files built of the course's models, with space to spare
 
 
 def doctor() -> bool:
     """Print what is there and what is missing, with the command that mends it; ask the model."""
+    from openai import OpenAIError
+
     good = True
 
     def say(fine: bool, what: str, mend: str = "", needed: bool = True) -> None:
@@ -33,7 +35,9 @@ def doctor() -> bool:
         try:
             say(True, f"{package} {version(package)}")
         except PackageNotFoundError:
-            mend = OPTIONAL.get(package, "uv sync, or pip install -c constraints.txt -e .")
+            mend = OPTIONAL.get(
+                package, "uv sync --inexact, or pip install -c constraints.txt -e ."
+            )
             say(False, package, mend, needed=package not in OPTIONAL)
     place = model.cache()
     existing = next(path for path in [place, *place.parents] if path.exists())
@@ -49,7 +53,7 @@ def doctor() -> bool:
             question = "Who are you?"
             print(f"\n> {question}")
             print(f"  {_ask(backend, question)}")
-    except (backends.BackendError, model.ModelError) as error:
+    except (backends.BackendError, model.ModelError, OpenAIError) as error:
         say(False, "an answer from the model", str(error))
     print("\nAll is well." if good else "\nMend what is missing, then run the doctor again.")
     return good
@@ -64,8 +68,11 @@ def _ask(backend: backends.Backend, question: str) -> str:
             model=backend.model, messages=messages, temperature=0, max_tokens=100
         )
         seconds = time.perf_counter() - started
+    answer = reply.choices[0].message.content
+    if not reply.usage:  # not every server counts
+        return f"{answer}  ({seconds:.1f} s)"
     tokens = reply.usage.completion_tokens
-    return f"{reply.choices[0].message.content}  ({tokens} tokens, {tokens / seconds:.0f} tokens/s)"
+    return f"{answer}  ({tokens} tokens, {tokens / seconds:.0f} tokens/s)"
 
 
 def copy_lab(number: str) -> Path:

@@ -4,10 +4,13 @@
 '.gguf'
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +28,7 @@ class ModelError(Exception):
 
 def names() -> list[str]:
     """The models that came with the course."""
-    return sorted(path.parent.name for path in MODELS.glob("*/config.json"))
+    return sorted(path.name for path in MODELS.glob("*") if path.is_dir())
 
 
 def folder(name: str = "edge-slm") -> Path:
@@ -34,17 +37,19 @@ def folder(name: str = "edge-slm") -> Path:
     Raises ModelError when there is no such model, or a file is missing or damaged.
     """
     path = MODELS / name
-    if not (path / "SHA256SUMS").is_file():
+    if name not in names():
         raise ModelError(
             f"there is no model {name!r}: the course has {', '.join(names()) or 'none here'}. "
             f"A model of your own is given as the path of its .gguf file."
         )
-    for line in (path / "SHA256SUMS").read_text(encoding="ascii").splitlines():
+    sums = path / "SHA256SUMS"
+    lines = sums.read_text(encoding="ascii").splitlines() if sums.is_file() else ["- SHA256SUMS"]
+    for line in lines:
         expected, file = line.split()
         if not (path / file).is_file() or _sha256(path / file) != expected:
             raise ModelError(
                 f"{path / file} is damaged or missing (its SHA-256 is not the one in SHA256SUMS). "
-                f"Restore it: git checkout -- models/{name}"
+                f"Restore it: git checkout -- models/{name}, or download the course again"
             )
     return path
 
@@ -93,26 +98,45 @@ def _cached(name: str, suffix: str, build: Callable[[Path, Path], object]) -> Pa
     source = folder(name)
     key = hashlib.sha256((source / "SHA256SUMS").read_bytes() + CONVERTER.encode()).hexdigest()[:12]
     path = cache() / f"{name}-{key}-{suffix}"
-    checksum = path.with_name(path.name + ".sha256")
     try:
-        if path.exists() and checksum.exists():
-            whole = checksum.read_text(encoding="ascii") == _sha256(path)
-            if whole:
-                return path
+        if _is_whole(path):
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix="building-") as partial:
+        _clear_leftovers(path.parent)
+        with tempfile.TemporaryDirectory(
+            dir=path.parent, prefix="building-", ignore_cleanup_errors=True
+        ) as partial:
             made = Path(partial, path.name)
             build(source, made)
-            digest = Path(partial, checksum.name)
-            digest.write_text(_sha256(made), encoding="ascii")
+            _checksum(made).write_text(_sha256(made), encoding="ascii")
             os.replace(made, path)
-            os.replace(digest, checksum)
+            os.replace(_checksum(made), _checksum(path))
     except OSError as error:
+        # On Windows a file that another notebook has just built and opened cannot be replaced.
+        if _is_whole(path):
+            return path
         raise ModelError(
             f"cannot write the model file {path}: {error.strerror or error}. Make room there, or "
             f"set XDG_CACHE_HOME to a folder you can write to."
         ) from error
     return path
+
+
+def _checksum(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _is_whole(path: Path) -> bool:
+    if not path.exists() or not _checksum(path).exists():
+        return False
+    return _checksum(path).read_text(encoding="ascii") == _sha256(path)
+
+
+def _clear_leftovers(place: Path) -> None:
+    """Remove what a kernel that was killed while building left behind, an hour ago or longer."""
+    for leftover in place.glob("building-*"):
+        if time.time() - leftover.stat().st_mtime > 3600:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _quantize(source: Path, path: Path, quant: str) -> None:
@@ -121,8 +145,9 @@ def _quantize(source: Path, path: Path, quant: str) -> None:
         import llama_cpp
     except ImportError:
         raise ModelError(
-            f"{quant} needs llama-cpp-python: uv sync --extra inside (it compiles for some "
-            f"minutes), or use F16 or Q8_0, which need nothing"
+            f"{quant} needs llama-cpp-python, which compiles for some minutes: uv sync --inexact "
+            f'--extra inside, or pip install -c constraints.txt -e ".[inside]". F16 and Q8_0 '
+            f"need nothing"
         ) from None
     types = {
         label.removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_"): label
@@ -157,10 +182,16 @@ _TENSORS = {
 def _write_gguf(source: Path, path: Path, name: str, quant: str) -> None:
     """A Llama folder as GGUF: settings, tokenizer, chat template, then the tensors."""
     import gguf as lib
-    from safetensors.numpy import load_file
 
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    writer = lib.GGUFWriter(path, "llama")
+    with contextlib.closing(lib.GGUFWriter(path, "llama")) as writer:
+        _fill_gguf(writer, source, config, name, quant)
+
+
+def _fill_gguf(writer, source: Path, config: dict, name: str, quant: str) -> None:
+    import gguf as lib
+    from safetensors.numpy import load_file
+
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     writer.add_name(name)
     writer.add_context_length(config["max_position_embeddings"])
@@ -190,7 +221,6 @@ def _write_gguf(source: Path, path: Path, name: str, quant: str) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
-    writer.close()
 
 
 def _tensor_name(label: str) -> str:

@@ -133,6 +133,9 @@ def chat(client, model: str, system: str = "", **options) -> widgets.VBox:
     return _Chat(client, model, system, {"temperature": 0, "max_tokens": 200, **options})
 
 
+RECENT = 9  # messages: the last four exchanges and the question
+
+
 class _Chat(widgets.VBox):
     def __init__(self, client, model, system, options):
         self._ask = functools.partial(client.chat.completions.create, model=model, **options)
@@ -150,16 +153,21 @@ class _Chat(widgets.VBox):
         self.messages.append({"role": "user", "content": text})
         said = ""
         try:
-            for chunk in self._ask(messages=self.messages, stream=True):
+            for chunk in self._ask(messages=self._recent(), stream=True):
                 said += (chunk.choices and chunk.choices[0].delta.content) or ""
                 self._show(said)
-        except Exception as error:
+        except BaseException as error:  # also a kernel's interrupt
             self.messages.pop()  # so that the next try begins where this one did
             self._show(f"{type(error).__name__}: {error}")
             raise
         self.messages.append({"role": "assistant", "content": said})
         self._show()
         return said
+
+    def _recent(self) -> list[dict]:
+        """What the model reads: the system text and the last turns, for its context is short."""
+        head = [message for message in self.messages[:1] if message["role"] == "system"]
+        return head + self.messages[len(head) :][-RECENT:]
 
     def _show(self, coming: str = "") -> None:
         turns = [(m["role"], m["content"]) for m in self.messages if m["role"] != "system"]

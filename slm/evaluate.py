@@ -1,8 +1,8 @@
 """Ask the exported model through its real runtime: GGUF, llama.cpp's server, the OpenAI client.
 
 Every assistant turn of conversations that no training saw is predicted from the true turns before
-it. A call counts when its name and every argument are exactly right; an answer counts when no call
-was made and, after a tool's result, every number in the true answer is in it.
+it. A call counts when its name and every argument are exactly right. An answer counts when no call
+was made and it holds the numbers of the true answer and no other; its words are not judged.
 """
 
 import itertools
@@ -43,7 +43,10 @@ def is_right(true: dict, said) -> bool:
         function = true["tool_calls"][0]["function"]
         if [name for name, _ in calls] != [function["name"]]:
             return False
-        return json.loads(calls[0][1]) == json.loads(function["arguments"])
+        try:
+            return json.loads(calls[0][1]) == json.loads(function["arguments"])
+        except ValueError:  # cut off in the middle
+            return False
     wanted, given = NUMBER.findall(true["content"]), NUMBER.findall(said.content or "")
     return not calls and set(wanted) == set(given)
 

@@ -80,6 +80,7 @@ def write(folder: Path, config: dict, weights: dict[str, np.ndarray]) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as partial:
         path = Path(partial, "model.safetensors")
         save_file(half, path, metadata={"format": "pt"})
+        path.chmod(0o644)  # save_file makes it readable to its owner only
         os.replace(path, folder / path.name)
     names = sorted([*files, "model.safetensors"])
     sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names]

@@ -95,8 +95,14 @@ def save(path: Path, state: dict) -> None:
     os.replace(partial, path)
 
 
-def train(name: str, recipe: Recipe, resume: bool = False, compiled: bool = True) -> Path:
-    """Train for `recipe.minutes` in all and return the path of the checkpoint."""
+def train(
+    name: str,
+    recipe: Recipe,
+    resume: bool = False,
+    compiled: bool = True,
+    chunks: int | None = None,
+) -> Path:
+    """Train for `recipe.minutes` in all, or until so many chunks; return the checkpoint's path."""
     if name not in CONFIGS:
         raise ValueError(f"no model called {name!r}; there is {', '.join(CONFIGS)}")
     folder = RUNS / name
@@ -115,7 +121,9 @@ def train(name: str, recipe: Recipe, resume: bool = False, compiled: bool = True
         fused=True,
     )
     state = {"chunk": 0, "step": 0, "seconds": 0.0, "tokens": 0}
-    if resume:
+    if not resume:
+        (folder / "log.csv").unlink(missing_ok=True)
+    else:
         saved = torch.load(checkpoint, weights_only=True)
         network.load_state_dict(saved["network"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -123,7 +131,10 @@ def train(name: str, recipe: Recipe, resume: bool = False, compiled: bool = True
     forward = torch.compile(network, dynamic=True) if compiled else network
     print(f"{name}: {network.count_parameters():,} parameters, step {state['step']}", flush=True)
 
-    while state["seconds"] < recipe.minutes * 60:
+    def done() -> bool:
+        return state["seconds"] >= recipe.minutes * 60 or state["chunk"] == chunks
+
+    while not done():
         started = time.perf_counter()
         progress = state["seconds"] / (recipe.minutes * 60)
         copying = 0.6 if progress < 0.06 else 0.05
@@ -142,7 +153,7 @@ def train(name: str, recipe: Recipe, resume: bool = False, compiled: bool = True
         state["chunk"] += 1
         state["seconds"] += time.perf_counter() - started
         log(folder / "log.csv", state, losses)
-        if state["chunk"] % 10 == 0 or state["seconds"] >= recipe.minutes * 60:
+        if state["chunk"] % 10 == 0 or done():
             saved = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
             save(checkpoint, saved | {"state": state, "config": CONFIGS[name].as_dict()})
     return checkpoint

@@ -114,6 +114,12 @@ def test_a_missing_file_is_named(own_models, new_cache):
         model.gguf("edge-slm")
 
 
+def test_a_model_without_its_checksums_is_damaged(own_models, new_cache):
+    (own_models / "edge-slm" / "SHA256SUMS").unlink()
+    with pytest.raises(model.ModelError, match="SHA256SUMS is damaged or missing"):
+        model.gguf("edge-slm")
+
+
 def test_an_unknown_model_names_the_known_ones():
     with pytest.raises(model.ModelError, match="the course has edge-slm"):
         model.gguf("edge-slim")
@@ -148,6 +154,29 @@ def test_eight_builds_at_once_give_one_whole_file(new_cache):
     assert len(paths) == 1
     assert len(tensors(paths.pop())) > 0
     assert sorted(path.suffix for path in model.cache().iterdir()) == [".gguf", ".sha256"]
+
+
+def test_what_a_killed_build_left_is_cleared_later(new_cache):
+    old, young = model.cache() / "building-old", model.cache() / "building-young"
+    for leftover in (old, young):
+        leftover.mkdir(parents=True)
+        (leftover / "half.gguf").write_bytes(b"GGUF")
+    os.utime(old, (0, 0))
+    model.gguf("edge-slm")
+    assert young.exists() and not old.exists()
+
+
+def test_a_file_that_another_notebook_built_first_is_taken(new_cache, monkeypatch):
+    # On Windows a file that is open cannot be replaced.
+    def replace_of_windows(source, target):
+        if not replaced:
+            replaced.append(real(source, target))
+            real(model._checksum(source), model._checksum(target))
+        raise PermissionError(13, "Access is denied")
+
+    real, replaced = os.replace, []
+    monkeypatch.setattr(os, "replace", replace_of_windows)
+    assert model.gguf("edge-slm").exists()
 
 
 def test_a_cache_that_cannot_be_made_is_named(tmp_path, monkeypatch):

@@ -59,3 +59,9 @@ def test_a_failed_answer_is_shown_raised_and_not_kept(backend):
             box.send("Hello?")
     assert box.messages == []
     assert "APIConnectionError" in box.children[0].value
+
+
+def test_a_long_chat_stays_within_the_models_context(backend):
+    box = show.chat(backend.openai(), backend.model, system="Answer briefly.")
+    box.messages += [{"role": "user", "content": "Hello! " * 100}] * 60
+    assert box.send("Hello!")

@@ -251,7 +251,7 @@ def test_training_learns_stops_and_resumes(tmp_path, monkeypatch):
     log = (tmp_path / "tiny" / "log.csv").read_text(encoding="utf-8").splitlines()
     assert len(log) == 1 + second["chunk"]
     losses = [float(line.split(",")[4]) for line in log[1:] if line.split(",")[4]]
-    assert losses[-1] < losses[0] - 1
+    assert losses[-1] < losses[0] - 0.5
     assert [p.name for p in tmp_path.rglob("*.partial")] == []
     with pytest.raises(ValueError, match="no model called"):
         train.train("gpt", train.Recipe())

@@ -30,6 +30,11 @@ def start(name: str | None = None, model: str | None = None, **options) -> Backe
     come up, `helpers.model.ModelError` when the model is missing or damaged.
     """
     if name is None and os.environ.get("OPENAI_BASE_URL"):
+        if options:
+            raise BackendError(
+                f"{', '.join(options)} cannot be set: OPENAI_BASE_URL is, and its server runs "
+                f"already. Unset it, or name a backend: start('llama.cpp', ...)"
+            )
         return attach(os.environ["OPENAI_BASE_URL"], model)
     name = name or os.environ.get("COURSE_BACKEND") or "llama.cpp"
     if name not in RUNTIMES:
@@ -49,7 +54,8 @@ def attach(base_url: str, model: str | None = None, api_key: str | None = None) 
     """
     key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
     backend = Backend("attached", model or os.environ.get("COURSE_MODEL") or "", base_url, key)
-    backend.model = backend.model or backend.served_models()[0]
+    served = backend.served_models()
+    backend.model = backend.model or served[0]
     return backend
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import os
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from openai import OpenAI
+
+    from helpers.backends.child import Child
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class BackendError(Exception):
@@ -24,6 +30,7 @@ class Backend:
     """A model that answers over an OpenAI-compatible server; close it, or use it with `with`.
 
     name: the runtime's. model: what to pass as `model=`. base_url, api_key: for any client.
+    server: the child process that serves it, None for a server that somebody else runs.
     """
 
     def __init__(
@@ -32,12 +39,13 @@ class Backend:
         model: str,
         base_url: str,
         api_key: str = "none",
-        close: Callable[[], None] = lambda: None,
-        alive: Callable[[], bool] = lambda: True,
+        server: Child | None = None,
     ):
         self.name, self.model = name, model
         self.base_url, self.api_key = base_url.rstrip("/"), api_key
-        self._close, self._alive = close, alive
+        self._server = server
+        if urllib.parse.urlsplit(base_url).hostname in LOOPBACK:
+            _reach_loopback_directly()
 
     def openai(self, **options) -> OpenAI:
         """A new OpenAI client for this server; options are passed on to it."""
@@ -46,9 +54,10 @@ class Backend:
         return OpenAI(base_url=self.base_url, api_key=self.api_key, **options)
 
     def health(self) -> str:
-        """ "ok" when the server answers and knows the model; raises BackendError otherwise."""
+        """Say "ok" when the server answers and has the model; raises BackendError otherwise."""
         served = self.served_models()
-        if self.model not in served:
+        # Ollama lists phi4-mini as phi4-mini:latest and answers to both.
+        if not {self.model, f"{self.model}:latest"} & set(served):
             raise BackendError(
                 f"{self.base_url} serves {', '.join(served)}, not {self.model!r}: "
                 f"set COURSE_MODEL to one of these"
@@ -56,7 +65,7 @@ class Backend:
         return "ok"
 
     def metrics(self) -> dict[str, float]:
-        """The server's Prometheus metrics, name to value.
+        """The server's Prometheus metrics, name to value. Raises BackendError where it has none.
 
         >>> backend.metrics()["llamacpp:tokens_predicted_total"]  # doctest: +SKIP
         41.0
@@ -67,10 +76,9 @@ class Backend:
 
     def served_models(self) -> list[str]:
         """The names that the server lists, at least one. Raises BackendError."""
+        text = self._get(self.base_url + "/models")
         try:
-            served = [
-                entry["id"] for entry in json.loads(self._get(self.base_url + "/models"))["data"]
-            ]
+            served = [entry["id"] for entry in json.loads(text)["data"]]
         except (ValueError, KeyError, TypeError):
             served = []
         if not served:
@@ -82,7 +90,8 @@ class Backend:
 
     def close(self) -> None:
         """End the server if this backend started it. Closing twice is fine."""
-        self._close()
+        if self._server:
+            self._server.close()
 
     def __enter__(self) -> Backend:
         return self
@@ -98,6 +107,19 @@ class Backend:
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
                 return response.read().decode("utf-8")
-        except (urllib.error.URLError, OSError) as error:
-            gone = "its server process has ended" if not self._alive() else "is the server running?"
-            raise BackendError(f"no answer from {url} ({error}): {gone}") from error
+        except urllib.error.HTTPError as error:
+            hint = "set OPENAI_API_KEY" if error.code in {401, 403} else "is the address right?"
+            raise BackendError(f"{url} answered {error.code} {error.reason}: {hint}") from error
+        except (OSError, http.client.HTTPException) as error:
+            if self._server and not self._server.alive():
+                why = f"its process has ended. The end of its log:\n{self._server.tail()}"
+            else:
+                why = "is the server running, and is it one?"
+            raise BackendError(f"no answer from {url} ({error}): {why}") from error
+
+
+def _reach_loopback_directly() -> None:
+    """Keep clients from asking an HTTP proxy, as offices and schools set one, for this machine."""
+    for variable in ("NO_PROXY", "no_proxy"):
+        known = [host for host in os.environ.get(variable, "").split(",") if host]
+        os.environ[variable] = ",".join(known + [host for host in LOOPBACK if host not in known])

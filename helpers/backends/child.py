@@ -28,7 +28,7 @@ class Child:
     """
 
     def __init__(self, name: str, arguments: list[str], timeout: float = 120):
-        self.name = name
+        self.name, self._timed_out = name, False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - nameless, closed with the child
         # Unbuffered UTF-8 whatever the system's own encoding is.
         environment = os.environ | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
@@ -53,6 +53,14 @@ class Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def tail(self, lines: int = 12) -> str:
+        """The last lines of what the process wrote to its log."""
+        if self._log.closed:
+            return "(closed)"
+        self._log.seek(0)
+        text = self._log.read().decode("utf-8", errors="replace")
+        return "\n".join(text.strip().splitlines()[-lines:])
+
     def close(self) -> None:
         """End the process and wait for it; closing twice is fine."""
         self._process.stdin.close()  # the polite way: the child reads the end of its input
@@ -65,7 +73,7 @@ class Child:
         self._log.close()
 
     def _wait_until_ready(self, timeout: float) -> dict:
-        timer = threading.Timer(timeout, self._process.kill)
+        timer = threading.Timer(timeout, self._give_up)
         timer.start()
         try:
             line = self._process.stdout.readline()
@@ -73,13 +81,13 @@ class Child:
             timer.cancel()
         if not line:
             self._process.wait()
-            raise BackendError(f"{self.name} did not start. The end of its log:\n{self._tail()}")
+            what = f"was not ready within {timeout:g} s" if self._timed_out else "did not start"
+            raise BackendError(f"{self.name} {what}. The end of its log:\n{self.tail()}")
         return json.loads(line)
 
-    def _tail(self, lines: int = 12) -> str:
-        self._log.seek(0)
-        text = self._log.read().decode("utf-8", errors="replace")
-        return "\n".join(text.strip().splitlines()[-lines:])
+    def _give_up(self) -> None:
+        self._timed_out = True
+        self._process.kill()
 
 
 @atexit.register

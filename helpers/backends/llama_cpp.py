@@ -14,7 +14,7 @@ from helpers.backends.child import Child, announce_ready_and_wait
 def missing() -> str:
     """Empty, or what is missing and the command that mends it."""
     if importlib.util.find_spec("xllamacpp") is None:
-        return "the package xllamacpp is not installed: uv sync (or pip install xllamacpp)"
+        return "the package xllamacpp is not installed: pip install xllamacpp (with uv: uv pip)"
     return ""
 
 
@@ -25,11 +25,12 @@ def start(
     context: int = 2048,
     threads: int | None = None,
     port: int = 0,
+    timeout: float = 120,
 ) -> Backend:
     """Serve a model. Up to `slots` requests run at once, each with `context` tokens.
 
-    quant: see `helpers.model.gguf`. threads: without it, the machine's physical cores up to eight.
-    port: 0 takes a free one. Raises BackendError, `helpers.model.ModelError`.
+    quant: see `helpers.model.gguf`. threads: see `default_threads`. port: 0 takes a free one.
+    timeout: seconds for loading. Raises BackendError, `helpers.model.ModelError`.
     """
     path = models.gguf(model, quant)
     if port and not _is_free(port):
@@ -44,21 +45,33 @@ def start(
         "port": port,
     }
     arguments = [f"--{option}={value}" for option, value in options.items()]
-    child = Child("llama.cpp", ["-m", "helpers.backends.llama_cpp", *arguments])
-    return Backend(
-        "llama.cpp", name, child.ready["url"] + "/v1", close=child.close, alive=child.alive
-    )
+    server = Child("llama.cpp", ["-m", "helpers.backends.llama_cpp", *arguments], timeout)
+    return Backend("llama.cpp", name, server.ready["url"] + "/v1", server=server)
 
 
 def default_threads() -> int:
-    """Physical cores: two threads on one core wait for the same arithmetic units."""
+    """Physical cores that this process may use, up to eight.
+
+    Two threads on one core would wait for the same arithmetic units, and a container that shows all
+    of a host's cores may have the time of one (cgroup v2, as on Binder).
+    """
     import psutil
 
-    return min(psutil.cpu_count(logical=False) or os.cpu_count() or 1, 8)
+    most = [8, psutil.cpu_count(logical=False) or os.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):
+        most.append(len(os.sched_getaffinity(0)))
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.is_file():
+        share, period = quota.read_text(encoding="ascii").split()
+        if share != "max":
+            most.append(max(1, int(share) // int(period)))
+    return min(most)
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
+        if os.name == "posix":  # a port whose last server has just gone counts as free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

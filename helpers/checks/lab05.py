@@ -53,8 +53,8 @@ def check_act(act) -> None:
         calls.append((title, due))
         return {"task_id": len(calls)}
 
-    def broken(city: str):
-        raise KeyError(city)
+    def broken(kind: str):
+        raise {"key": KeyError, "type": TypeError, "value": ValueError}[kind]("a bug of ours")
 
     functions = {"add_task": add_task, "broken": broken}
     got = act(functions, "add_task", '{"title": "call Ada"}')
@@ -72,7 +72,7 @@ def check_act(act) -> None:
     ):
         try:
             got = act(functions, name, arguments)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise AssertionError(
                 f"{what}: act raised {type(error).__name__}. The model must get the error as a "
                 "result, so that it can do better: return {'error': ...}"
@@ -81,14 +81,14 @@ def check_act(act) -> None:
             f"{what}: act returned {got!r}, wanted {{'error': ...}}"
         )
     assert len(calls) == 1, "a bad wish was carried out all the same. Check before you call"
-    try:
-        got = act(functions, "broken", '{"city": "Oslo"}')
-    except KeyError:
-        pass
-    else:
+    for kind in ("key", "type", "value"):
+        try:
+            got = act(functions, "broken", json.dumps({"kind": kind}))
+        except (KeyError, TypeError, ValueError):
+            continue
         raise AssertionError(
-            f"an error inside the tool came back as {got!r}: a bug of ours was hidden. Catch only "
-            "what json.loads and the binding of the arguments raise"
+            f"an error inside the tool came back as {got!r}: a bug of ours was hidden. Catch what "
+            "json.loads and the binding of the arguments raise, and call the tool outside of `try`"
         )
     print("ok: one good call, five bad wishes answered, and a bug of our own not hidden")
 
@@ -179,8 +179,19 @@ class _Scripted:
         self.lines, self.seen = iter(lines), []
 
     def __call__(self, messages, *_, **__):
-        self.seen.append([dict(message) for message in messages])
-        return next(self.lines)
+        self.seen.append([_as_dict(message) for message in messages])
+        try:
+            return next(self.lines)
+        except StopIteration:
+            raise AssertionError(
+                "the model had answered in words and was asked again. A message without tool calls "
+                "is the answer: return it"
+            ) from None
+
+
+def _as_dict(message) -> dict:
+    """The OpenAI client takes its own message objects as well as dictionaries."""
+    return dict(message) if isinstance(message, dict) else message.model_dump(exclude_none=True)
 
 
 def _say(text: str):

@@ -67,6 +67,25 @@ def act_hides_bugs(functions, name, arguments):
         return {"error": repr(error)}
 
 
+def act_hides_type_errors(functions, name, arguments):
+    if name not in functions:
+        return {"error": "no such tool"}
+    try:
+        return functions[name](**json.loads(arguments))
+    except (ValueError, TypeError) as error:
+        return {"error": str(error)}
+
+
+def act_takes_a_list_for_an_object(functions, name, arguments):
+    if name not in functions:
+        return {"error": "no such tool"}
+    try:
+        given = json.loads(arguments)
+    except ValueError:
+        return {"error": "no JSON"}
+    return functions[name](**{key: value for key, value in given.items()})  # noqa: C416
+
+
 def act_without_return(functions, name, arguments):
     act(functions, name, arguments)
 
@@ -115,6 +134,17 @@ def run_one_step_more(task, think, functions, max_steps=5):
     return run(task, think, functions, max_steps + 1)
 
 
+def run_does_not_stop(task, think, functions, max_steps=5):
+    messages = [{"role": "user", "content": task}]
+    for _ in range(max_steps):
+        message = think(messages)
+        messages.append(message)
+        for call in message.tool_calls or []:
+            content = json.dumps(act(functions, call.function.name, call.function.arguments))
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
+    return message.content, messages
+
+
 def run_pretends(*args):
     answer, messages = run(*args)
     return answer.replace("I gave up", "Done"), messages
@@ -153,6 +183,8 @@ WRONG = {
     "check_act": [
         (act_without_care, "KeyError"),
         (act_hides_bugs, "a bug of ours was hidden"),
+        (act_hides_type_errors, "outside of `try`"),
+        (act_takes_a_list_for_an_object, "AttributeError"),
         (act_without_return, "Return what the function returns"),
         (act_drops_unknown, "a tool that does not exist"),
     ],
@@ -161,6 +193,7 @@ WRONG = {
         (run_same_id_for_all, "tool_call_id"),
         (run_forgets_its_own_messages, "own messages are missing"),
         (run_answer_only, "two things"),
+        (run_does_not_stop, "was asked again"),
         (run_one_step_more, "max_steps=4"),
         (run_pretends, "begin with 'I gave up'"),
     ],
