@@ -229,9 +229,7 @@ def test_a_server_killed_in_mid_answer_gives_an_error_and_no_hang():
         process.kill()
         with pytest.raises(openai.APIConnectionError):
             list(stream)
-        with pytest.raises(
-            backends.BackendError, match="its process has ended. The end of its log"
-        ):
+        with pytest.raises(backends.BackendError, match="its process has ended"):
             started.health()
 
 

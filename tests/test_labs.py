@@ -122,9 +122,14 @@ def test_a_lesson_ends_with_three_questions_and_what_is_next(path):
     assert re.search(r"\]\((\.\./labs/|\d\d_)\w+\.ipynb\)", last)
 
 
-@pytest.mark.parametrize("path", [*NOTEBOOKS, *LABS], ids=stem)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("models/*/README.md")]
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *LABS, *PAGES], ids=stem)
 def test_links_lead_somewhere(path):
-    for source in sources(path, "markdown"):
-        for link in re.findall(r"\]\(([^)#]+)\)", source):
+    is_notebook = path.suffix == ".ipynb"
+    texts = sources(path, "markdown") if is_notebook else [path.read_text(encoding="utf-8")]
+    for text in texts:
+        for link in re.findall(r"\]\(([^)#]+)\)", text):
             if "://" not in link:
                 assert (path.parent / link).exists(), link
