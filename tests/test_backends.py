@@ -182,6 +182,17 @@ def test_a_folder_may_have_spaces_and_any_letters(tmp_path, monkeypatch):
         assert (started.model, started.health()) == ("my model", "ok")
 
 
+def test_small_models_get_one_thread_and_large_ones_the_cores(monkeypatch):
+    from helpers.backends import llama_cpp
+
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 6)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6), raising=False)
+    quota = llama_cpp.Path("/sys/fs/cgroup/cpu.max")
+    most = 6 if not quota.is_file() or quota.read_text(encoding="ascii").startswith("max") else 1
+    assert llama_cpp.default_threads(4_000_000) == 1
+    assert most <= llama_cpp.default_threads(500_000_000) <= 6
+
+
 # ---- failing
 
 

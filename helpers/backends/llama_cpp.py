@@ -41,7 +41,7 @@ def start(
         "alias": name,
         "slots": slots,
         "context": context,
-        "threads": threads or default_threads(),
+        "threads": threads or default_threads(path.stat().st_size),
         "port": port,
     }
     arguments = [f"--{option}={value}" for option, value in options.items()]
@@ -49,15 +49,17 @@ def start(
     return Backend("llama.cpp", name, server.ready["url"] + "/v1", server=server)
 
 
-def default_threads() -> int:
-    """Physical cores that this process may use, up to eight.
+def default_threads(size: int) -> int:
+    """How many threads serve a model of `size` bytes best: one for every 32 MB, no more than cores.
 
-    Two threads on one core would wait for the same arithmetic units, and a container that shows all
-    of a host's cores may have the time of one (cgroup v2, as on Binder).
+    Threads meet after each matrix; in a small model that costs more than the second one brings, and
+    the client wants a core too (`python -m tools bench` measures it). Counted are physical cores,
+    up to eight, that this process may use: a container that shows all of its host's cores may have
+    the time of one (cgroup v2, as on Binder).
     """
     import psutil
 
-    most = [8, psutil.cpu_count(logical=False) or os.cpu_count() or 1]
+    most = [8, 1 + size // 32_000_000, psutil.cpu_count(logical=False) or os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
         most.append(len(os.sched_getaffinity(0)))
     quota = Path("/sys/fs/cgroup/cpu.max")

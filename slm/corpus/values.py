@@ -42,7 +42,9 @@ def room(rng: random.Random, words: Patterns) -> str:
 def temperature(rng: random.Random, low: float = 5, high: float = 30) -> float | int:
     """°C; whole in two of three."""
     whole = rng.randint(int(low), int(high))
-    return whole if rng.random() < 0.67 else whole + rng.choice([0.5, 0.5, 0.5, 0.1, 0.3, 0.8])
+    if rng.random() < 0.67:
+        return whole
+    return round(whole + rng.choice([0.5, 0.5, 0.5, 0.1, 0.3, 0.8]), 1)
 
 
 def digits(rng: random.Random, count: int) -> str:
