@@ -133,7 +133,7 @@ def chat(client, model: str, system: str = "", **options) -> widgets.VBox:
     return _Chat(client, model, system, {"temperature": 0, "max_tokens": 200, **options})
 
 
-RECENT = 9  # messages: the last four exchanges and the question
+RECENT = 3000  # characters of a conversation that are read again: about 1,000 tokens
 
 
 class _Chat(widgets.VBox):
@@ -167,7 +167,13 @@ class _Chat(widgets.VBox):
     def _recent(self) -> list[dict]:
         """What the model reads: the system text and the last turns, for its context is short."""
         head = [message for message in self.messages[:1] if message["role"] == "system"]
-        return head + self.messages[len(head) :][-RECENT:]
+        turns, room = [], RECENT
+        for message in reversed(self.messages[len(head) :]):
+            room -= len(message["content"])
+            if turns and room < 0:
+                break
+            turns.insert(0, message)
+        return head + turns
 
     def _show(self, coming: str = "") -> None:
         turns = [(m["role"], m["content"]) for m in self.messages if m["role"] != "system"]

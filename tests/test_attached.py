@@ -17,10 +17,10 @@ def test_a_lesson_runs_on_an_attached_server(backend, name, monkeypatch):
     path = ROOT / "notebooks" / f"{name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(path.parent)}}
-    with NotebookClient(notebook, timeout=300, resources=folder).setup_kernel() as kernel:
+    client = NotebookClient(notebook, timeout=300, resources=folder)
+    with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
-            if cell.cell_type == "code":
-                kernel.execute_cell(cell, index)
+            client.execute_cell(cell, index)
         # It asked that server, and started none of its own.
         assert backend.metrics()["llamacpp:tokens_predicted_total"] > before + 20
         assert len(servers()) == running

@@ -14,7 +14,9 @@ from helpers.backends.child import Child, announce_ready_and_wait
 def missing() -> str:
     """Empty, or what is missing and the command that mends it."""
     if importlib.util.find_spec("xllamacpp") is None:
-        return "the package xllamacpp is not installed: pip install xllamacpp (with uv: uv pip)"
+        return (
+            "xllamacpp is not installed: uv sync --inexact, or pip install -c constraints.txt -e ."
+        )
     return ""
 
 
