@@ -139,13 +139,11 @@ def train(
         progress = state["seconds"] / (recipe.minutes * 60)
         copying = 0.6 if progress < 0.06 else 0.05
         losses: dict[str, list[float]] = {}
-        said = 0.0
         for batch in chunk_of_batches(state["chunk"], recipe, copying):
             elapsed = state["seconds"] + time.perf_counter() - started
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(elapsed / (recipe.minutes * 60), recipe)
-            loss, rows = step(forward, network, optimizer, batch)
-            said += loss
+            rows = step(forward, network, optimizer, batch)
             for skill, value in zip(batch.skills, rows, strict=True):
                 losses.setdefault(skill, []).append(value)
             state["step"] += 1
@@ -159,8 +157,8 @@ def train(
     return checkpoint
 
 
-def step(forward, network: Llama, optimizer, batch: Batch) -> tuple[float, list[float]]:
-    """One update. Returns the loss and, row by row, that of what the assistant says."""
+def step(forward, network: Llama, optimizer, batch: Batch) -> list[float]:
+    """One update. Returns, row by row, the mean loss of what the assistant says."""
     with torch.autocast("cpu", torch.bfloat16):
         logits = forward(batch.ids[:, :-1])
     targets, weights = batch.ids[:, 1:], batch.weights[:, 1:]
@@ -173,7 +171,7 @@ def step(forward, network: Llama, optimizer, batch: Batch) -> tuple[float, list[
     optimizer.zero_grad(set_to_none=True)
     spoken = (weights == 1).float()
     rows = (losses.detach() * spoken).sum(1) / spoken.sum(1).clamp(min=1)
-    return loss.item(), rows.tolist()
+    return rows.tolist()
 
 
 def log(path: Path, state: dict, losses: dict[str, list[float]]) -> None:

@@ -46,18 +46,14 @@ class Child:
             self.close()
             raise
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def alive(self) -> bool:
         return self._process.poll() is None
 
     def tail(self, lines: int = 12) -> str:
-        """The last lines of what the process wrote to its log."""
+        """The last lines of its log, once the process has ended."""
         if self._log.closed:
             return "(closed)"
-        self._log.seek(0)
+        self._log.seek(0)  # the place is shared with a process that still writes
         text = self._log.read().decode("utf-8", errors="replace")
         return "\n".join(text.strip().splitlines()[-lines:])
 

@@ -108,6 +108,9 @@ def _serve() -> None:
         settings.prefill_assistant = False
         settings.endpoint_metrics = True
         settings.ui = False
+        settings.verbosity = (
+            2  # warnings and errors: a log that grows with each request helps nobody
+        )
         server = xllamacpp.Server(settings)
         return {"url": server.listening_address}
 
