@@ -110,7 +110,8 @@ class Backend:
             hint = "set OPENAI_API_KEY" if error.code in {401, 403} else "is the address right?"
             raise BackendError(f"{url} answered {error.code} {error.reason}: {hint}") from error
         except (OSError, http.client.HTTPException) as error:
-            if self._server and not self._server.alive():
+            # A process that is being killed drops its connections a moment before it is gone.
+            if self._server and self._server.ended(within=1):
                 why = f"its process has ended. The end of its log:\n{self._server.tail()}"
             else:
                 why = "is the server running, and is it one?"

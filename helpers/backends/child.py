@@ -46,8 +46,13 @@ class Child:
             self.close()
             raise
 
-    def alive(self) -> bool:
-        return self._process.poll() is None
+    def ended(self, within: float = 0) -> bool:
+        """Whether the process has ended, or does so within that many seconds."""
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def tail(self, lines: int = 12) -> str:
         """The last lines of its log, once the process has ended."""
@@ -89,7 +94,7 @@ class Child:
 @atexit.register
 def _close_all() -> None:
     for child in list(_children):
-        if child.alive():
+        if not child.ended():
             child.close()
 
 
