@@ -114,6 +114,7 @@ def test_a_notebook_imports_no_private_name_and_swallows_no_error(path):
 
 @pytest.mark.parametrize("path", LESSONS, ids=stem)
 def test_a_lesson_ends_with_three_questions_and_what_is_next(path):
+    assert 10 <= len(read(path).cells) <= 25
     text = "\n".join(sources(path, "markdown"))
     questions = text.split("## Test yourself")[1]
     assert len(re.findall(r"^\*\*\d\.\*\*", questions, re.MULTILINE)) == 3
