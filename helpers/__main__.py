@@ -42,8 +42,9 @@ def doctor() -> bool:
     place = model.cache()
     existing = next(path for path in [place, *place.parents] if path.exists())
     free = shutil.disk_usage(existing).free
+    shown = str(place).replace(str(Path.home()), "~")
     mend = "make room there, or set XDG_CACHE_HOME to another folder"
-    say(free > ROOM, f"{free / 1e9:.1f} GB free for models in {place}", mend)
+    say(free > ROOM, f"{free / 1e9:.1f} GB free for models in {shown}", mend)
     for name, missing in backends.available().items():
         say(not missing, f"backend {name}", missing, needed=name == "llama.cpp")
     try:
