@@ -146,7 +146,7 @@ def check_run(run) -> None:
 
 
 def check_errands(errands, client, model: str) -> None:
-    """After `errands(shop, client, model)` each late order has one ticket, each other none."""
+    """After `errands(shop, client, model)` each late order has one high ticket, each other none."""
     right = total = 0
     for seed in SEEDS:
         shop = Shop(seed)
@@ -160,7 +160,8 @@ def check_errands(errands, client, model: str) -> None:
             "what to do when an order is late?"
         )
         for order_id in shop.orders:
-            right += len(shop.tickets_about(order_id)) == shop.is_late(order_id)
+            priorities = [ticket["priority"] for ticket in shop.tickets_about(order_id)]
+            right += priorities == (["high"] if shop.is_late(order_id) else [])
             total += 1
     assert right >= ENOUGH * total, (
         f"{right} of {total} orders were seen to rightly in unseen shops, wanted {ENOUGH:.0%}. "

@@ -172,6 +172,13 @@ def errands_tickets_for_all(shop, client, model):
     return dict.fromkeys(shop.orders, "ticket opened")
 
 
+def errands_low_priority(shop, client, model):
+    for order_id in shop.orders:
+        if shop.lookup_order_status(order_id)["status"] in {"late", "delayed", "lost"}:
+            shop.create_support_ticket(f"order {order_id} is late", "low")
+    return dict.fromkeys(shop.orders, "seen to")
+
+
 WRONG = {
     "check_describe": [
         (describe_without_return, "return"),
@@ -202,5 +209,6 @@ WRONG = {
         (errands_a_list, None, "none", "for every order"),
         (errands_looks_only, None, "none", "no ticket was opened"),
         (errands_tickets_for_all, None, "none", "were seen to rightly"),
+        (errands_low_priority, None, "none", "name the priority"),
     ],
 }
