@@ -127,9 +127,10 @@ def _checksum(path: Path) -> Path:
 
 
 def _is_whole(path: Path) -> bool:
-    if not path.exists() or not _checksum(path).exists():
+    try:
+        return _checksum(path).read_text(encoding="ascii", errors="replace") == _sha256(path)
+    except OSError:  # not there, or not to be read: then it must be built
         return False
-    return _checksum(path).read_text(encoding="ascii") == _sha256(path)
 
 
 def _clear_leftovers(place: Path) -> None:
