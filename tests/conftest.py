@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,21 @@ def needs_of(notebook: Path) -> list[str]:
     return metadata.get("course", {}).get("needs", [])
 
 
+def skip_without(names: list[str]) -> None:
+    """Skip the running test, with the reason, when something of NEEDS is not here."""
+    for name in names:
+        here, mend = NEEDS[name]
+        if not here():
+            pytest.skip(f"needs {name}: {mend}")
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens to just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def pytest_configure(config):
     # The tests are about the course's own model, whatever the reader's settings are.
     for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "COURSE_BACKEND", "COURSE_MODEL"):
@@ -55,10 +71,7 @@ def pytest_runtest_setup(item):
     names = [name for mark in item.iter_markers("needs") for name in mark.args]
     if item.path.suffix == ".ipynb":
         names += needs_of(item.path)
-    for name in names:
-        here, mend = NEEDS[name]
-        if not here():
-            pytest.skip(f"needs {name}: {mend}")
+    skip_without(names)
 
 
 @pytest.hookimpl(wrapper=True)

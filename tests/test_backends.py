@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,8 +13,9 @@ import openai
 import psutil
 import pytest
 
-from helpers import backends
-from helpers.backends import child
+from helpers import backends, model
+from helpers.backends import child, llama_cpp
+from tests.conftest import free_port
 
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -63,20 +63,15 @@ def test_it_is_healthy_and_counts(backend):
 
 def test_four_streams_at_once_are_whole_and_equal(backend):
     client = backend.openai()
-    answers = [""] * 4
 
-    def ask(number):
-        for chunk in client.chat.completions.create(
+    def ask(_):
+        chunks = client.chat.completions.create(
             model=backend.model, messages=HELLO, temperature=0, max_tokens=50, stream=True
-        ):
-            if chunk.choices:
-                answers[number] += chunk.choices[0].delta.content or ""
+        )
+        return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, range(4)))
     assert answers[0]
     assert len(set(answers)) == 1
 
@@ -109,8 +104,6 @@ def test_the_environment_chooses_backend_and_model(monkeypatch, tmp_path):
 
 
 def test_a_model_of_ones_own_is_named_after_its_file(tmp_path):
-    from helpers import model
-
     path = tmp_path / "qwen2.5-0.5b.gguf"
     path.write_bytes(model.gguf("edge-slm").read_bytes())
     with backends.start("llama.cpp", model=str(path)) as own:
@@ -131,12 +124,10 @@ def test_attaching_takes_the_servers_model_and_leaves_it_running(backend, monkey
 
 
 def test_attaching_to_nothing_or_to_something_else_is_named(backend):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-    for model in (None, "phi4-mini"):
+    nobody = f"http://127.0.0.1:{free_port()}/v1"
+    for name in (None, "phi4-mini"):
         with pytest.raises(backends.BackendError, match="is the server running"):
-            backends.attach(f"http://127.0.0.1:{free}/v1", model)
+            backends.attach(nobody, name)
     with pytest.raises(backends.BackendError, match="answered 404"):
         backends.attach(backend.base_url.removesuffix("/v1") + "/nowhere")
     with pytest.raises(backends.BackendError, match="set COURSE_MODEL to one of these"):
@@ -170,8 +161,6 @@ def test_an_http_proxy_does_not_stand_between(monkeypatch):
 
 
 def test_a_folder_may_have_spaces_and_any_letters(tmp_path, monkeypatch):
-    from helpers import model
-
     place = tmp_path / "mein Kürs – ñandú 東京"
     monkeypatch.setenv("XDG_CACHE_HOME", str(place))
     with backends.start("llama.cpp") as started:
@@ -183,8 +172,6 @@ def test_a_folder_may_have_spaces_and_any_letters(tmp_path, monkeypatch):
 
 
 def test_small_models_get_one_thread_and_large_ones_the_cores(monkeypatch):
-    from helpers.backends import llama_cpp
-
     monkeypatch.setattr(psutil, "cpu_count", lambda logical: 6)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6), raising=False)
     quota = llama_cpp.Path("/sys/fs/cgroup/cpu.max")
@@ -216,8 +203,6 @@ def test_a_taken_port_is_named():
 
 
 def test_a_broken_model_is_named_with_the_servers_own_words(tmp_path):
-    from helpers import model
-
     path = tmp_path / "broken.gguf"
     path.write_bytes(model.gguf("edge-slm").read_bytes()[:100_000])
     before = len(servers())

@@ -4,7 +4,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from tests.conftest import ROOT, chromium
+from tests.conftest import ROOT, chromium, free_port
 
 # Nothing of Chromium's own may want the network, nor a sandbox that root does not get.
 ARGUMENTS = [
@@ -31,9 +30,7 @@ PATIENCE = 90_000  # ms: a busy machine is slow
 def lab(tmp_path):
     """The address of a JupyterLab of its own over a copy of the lessons, with its token."""
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     token = secrets.token_hex(8)
     settings = {
         "JUPYTER_CONFIG_DIR": "config",

@@ -1,5 +1,6 @@
 """The doctor, and a learner's own copies of labs."""
 
+import os
 import subprocess
 import sys
 
@@ -11,8 +12,6 @@ from helpers.worlds.shop import Shop
 
 
 def doctor(*arguments, **environment):
-    import os
-
     return subprocess.run(
         [sys.executable, "-m", "helpers", *arguments],
         capture_output=True,

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.conftest import NEEDS, ROOT, needs_of
+from tests.conftest import NEEDS, ROOT, needs_of, skip_without
 from tools import labs
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -54,10 +54,7 @@ def test_a_changed_lab_is_noticed(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", LABS, ids=stem)
 def test_a_blank_lab_stops_at_its_blanks_and_nowhere_else(path):
-    for name in needs_of(path):
-        here, mend = NEEDS[name]
-        if not here():
-            pytest.skip(f"needs {name}: {mend}")
+    skip_without(needs_of(path))
     notebook = read(path)
     folder = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, allow_errors=True, timeout=120, resources=folder).execute()

@@ -108,9 +108,8 @@ def _serve() -> None:
         settings.prefill_assistant = False
         settings.endpoint_metrics = True
         settings.ui = False
-        settings.verbosity = (
-            2  # warnings and errors: a log that grows with each request helps nobody
-        )
+        # Warnings and errors: a log that grows with each request helps nobody.
+        settings.verbosity = 2
         server = xllamacpp.Server(settings)
         return {"url": server.listening_address}
 

@@ -53,7 +53,7 @@ def upper_first(text: str) -> str:
 NAMED = re.compile(r".*(\b\d+|\b\w|'s \w+)$")
 
 
-def fill_room(pattern: str, room: str, **slots) -> str:
+def fill_room(pattern: str, room: str = "", **slots) -> str:
     """Fill a pattern about a room: "the kitchen", but "office 12" and "Ada's room" without "the".
 
     >>> fill_room("Set the {room} to {temp}.", "office 12", temp=20)
@@ -63,8 +63,13 @@ def fill_room(pattern: str, room: str, **slots) -> str:
     return text.replace(f"the {room}", room) if NAMED.match(room) else text
 
 
-SKIES = """sunny;cloudy;light rain;rain;snow;fog;clear;windy;thunderstorms;overcast;drizzle;sleet
-partly cloudy;hail;clear sky;heavy rain;hot;light snow;mist;showers""".replace("\n", ";").split(";")
+def listed(text: str) -> list[str]:
+    """The entries of a text that parts them by semicolons and line ends."""
+    return text.replace("\n", ";").split(";")
+
+
+SKIES = listed("""sunny;cloudy;light rain;rain;snow;fog;clear;windy;thunderstorms;overcast;drizzle;sleet
+partly cloudy;hail;clear sky;heavy rain;hot;light snow;mist;showers""")
 
 
 def weather_result(rng: random.Random, city: str, temperature: float, sky: str) -> dict:
@@ -112,10 +117,8 @@ def thermostat_done(rng: random.Random, words: Patterns, room: str, temperature)
 
 
 LATE = ["delayed", "late", "delayed in customs", "delayed at the depot", "overdue", "lost"]
-ON_TIME = """shipped;delivered;packed;on its way;ready for pickup;in transit;processing;on time
-out for delivery;waiting for payment;returned;cancelled;in the warehouse""".replace(
-    "\n", ";"
-).split(";")
+ON_TIME = listed("""shipped;delivered;packed;on its way;ready for pickup;in transit;processing;on time
+out for delivery;waiting for payment;returned;cancelled;in the warehouse""")
 
 
 def order_result(rng: random.Random, order_id: str, status: str) -> tuple[dict, str | None]:

@@ -44,8 +44,7 @@ def generate(rng: random.Random, words: Patterns) -> Conversation:
     tool = rng.choice(list(ASKED))
     scene_of, patterns = ASKED[tool]
     scene = scene_of(rng, words)
-    slots = dict(scene.arguments)
-    slots.setdefault("room", "")
+    slots = scene.arguments
     messages = [
         *system(rng),
         user(values.spoken(rng, scenes.fill_room(rng.choice(words[patterns]), **slots))),
