@@ -136,8 +136,9 @@ def _is_whole(path: Path) -> bool:
 def _clear_leftovers(place: Path) -> None:
     """Remove what a kernel that was killed while building left behind, an hour ago or longer."""
     for leftover in place.glob("building-*"):
-        if time.time() - leftover.stat().st_mtime > 3600:
-            shutil.rmtree(leftover, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another notebook's, gone since the listing
+            if time.time() - leftover.stat().st_mtime > 3600:
+                shutil.rmtree(leftover)
 
 
 def _quantize(source: Path, path: Path, quant: str) -> None:
