@@ -68,8 +68,9 @@ def listed(text: str) -> list[str]:
     return text.replace("\n", ";").split(";")
 
 
-SKIES = listed("""sunny;cloudy;light rain;rain;snow;fog;clear;windy;thunderstorms;overcast;drizzle;sleet
-partly cloudy;hail;clear sky;heavy rain;hot;light snow;mist;showers""")
+SKIES = listed("""sunny;cloudy;light rain;rain;snow;fog;clear;windy;thunderstorms;overcast
+drizzle;sleet;partly cloudy;hail;clear sky;heavy rain;hot;light snow;mist
+showers""")
 
 
 def weather_result(rng: random.Random, city: str, temperature: float, sky: str) -> dict:
@@ -117,8 +118,9 @@ def thermostat_done(rng: random.Random, words: Patterns, room: str, temperature)
 
 
 LATE = ["delayed", "late", "delayed in customs", "delayed at the depot", "overdue", "lost"]
-ON_TIME = listed("""shipped;delivered;packed;on its way;ready for pickup;in transit;processing;on time
-out for delivery;waiting for payment;returned;cancelled;in the warehouse""")
+ON_TIME = listed("""shipped;delivered;packed;on its way;ready for pickup;in transit;processing
+on time;out for delivery;waiting for payment;returned;cancelled
+in the warehouse""")
 
 
 def order_result(rng: random.Random, order_id: str, status: str) -> tuple[dict, str | None]:
