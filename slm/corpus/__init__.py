@@ -1,9 +1,9 @@
 """The conversations the course's models learn from: generated, seeded, endless.
 
 A *skill* is one small module in `slm/corpus/skills/` with a function
-`generate(rng, words) -> Conversation`. It fills hand-written patterns (`slm/corpus/patterns/*.txt`,
-one a line) with values from `values`. To teach something new, add a module and give it a share in
-`SHARES`; nothing else changes.
+`generate(rng, words) -> Conversation`. It fills hand-written patterns (`slm/corpus/text/`) with
+values of open sets (`values`). To teach something new, add a module and give it a share in
+`SHARES`; to teach a tool, add a block to a file of `text/tools/`.
 
 >>> conversation = next(conversations(seed=1))
 >>> conversation.messages[0]["role"] in {"system", "user"}
@@ -15,19 +15,26 @@ from collections.abc import Iterator
 from importlib import import_module
 
 from slm.corpus.conversation import Conversation
-from slm.corpus.patterns import Patterns
+from slm.corpus.reading import Words
 
 __all__ = ["SHARES", "Conversation", "conversations"]
 
 # The share of each skill in the training conversations. `copying` is a curriculum: training begins
 # with much of it, because a model that cannot copy yet invents every argument.
 SHARES = {
-    "one_call": 42,
-    "two_calls": 13,
-    "call_on_condition": 13,
-    "ask_back": 7,
-    "no_call": 20,
-    "copying": 5,
+    "one_call": 23,
+    "chains": 9,
+    "parallel": 8,
+    "no_call": 15,
+    "ask_back": 9,
+    "answering": 6,
+    "routing": 5,
+    "extraction": 6,
+    "grounded": 5,
+    "memory": 7,
+    "drafts": 3,
+    "authority": 6,
+    "copying": 3,
 }
 
 
@@ -42,6 +49,6 @@ def conversations(
     shares = shares or SHARES
     skills = [import_module(f"slm.corpus.skills.{name}") for name in shares]
     weights = list(shares.values())
-    rng, words = random.Random(seed), Patterns(split)
+    rng, words = random.Random(seed), Words(split)
     while True:
         yield rng.choices(skills, weights)[0].generate(rng, words)

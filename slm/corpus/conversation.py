@@ -4,6 +4,8 @@ import json
 import random
 from dataclasses import dataclass, field
 
+from slm.corpus.reading import Words
+
 
 @dataclass
 class Conversation:
@@ -16,15 +18,39 @@ def user(text: str) -> dict:
     return {"role": "user", "content": text}
 
 
-def answer(text: str) -> dict:
-    return {"role": "assistant", "content": text}
+def answer(text: str, grade: str = "", accept: list[str] | None = None) -> dict:
+    """What the assistant says, and how the exam judges it: see `slm.exam.grading`.
+
+    accept: texts, or words, of which a right answer has something; the grade says what.
+    """
+    message = {"role": "assistant", "content": text}
+    if grade:
+        message["grade"] = {"kind": grade, "accept": accept or [text]}
+    return message
 
 
-def call(name: str, **arguments) -> dict:
-    """An assistant's turn that calls one tool, its arguments as JSON text in OpenAI's form."""
-    text = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
-    function = {"name": name, "arguments": text}
-    return {"role": "assistant", "content": None, "tool_calls": [{"function": function}]}
+def function(name: str, arguments: dict) -> dict:
+    """A call to be put into `calls`; `slm.corpus.showing` may still rename it."""
+    return {"name": name, "arguments": arguments}
+
+
+def calls(*functions: dict) -> dict:
+    """An assistant's turn that calls one tool or several at once."""
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"function": f} for f in functions],
+    }
+
+
+def call(tool: str, /, **arguments) -> dict:
+    """An assistant's turn that calls one tool."""
+    return calls(function(tool, arguments))
+
+
+def as_json(content) -> str:
+    """Compact JSON, as the model writes it."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def result(content) -> dict:
@@ -33,20 +59,24 @@ def result(content) -> dict:
     return {"role": "tool", "content": text}
 
 
-SYSTEM_TEXTS = [
+def system(rng: random.Random, words: Words) -> list[dict]:
+    """No system text in two conversations of five, else a general one or that of some job."""
+    dice = rng.random()
+    if dice < 0.4:
+        return []
+    text = rng.choice(GENERAL if dice < 0.7 else words["system_texts"])
+    return [{"role": "system", "content": text}]
+
+
+GENERAL = [
     "You are a helpful assistant.",
-    "You are a home assistant.",
-    "You are edge-slm, a small assistant that runs on this machine.",
-    "You help customers of a shop.",
     "You are a careful agent. Use the tools when they are needed.",
+    "You are edge-slm, a small assistant that runs on this machine.",
     "Answer briefly.",
-    "You are an agent. Do one step at a time and use the tools.",
     "Be brief and friendly.",
-    "You work at the service desk.",
-    "You are a support agent for an online shop.",
+    "You are an agent. Do one step at a time and use the tools.",
+    "Help the user with the tools you have. If none fits, say so.",
+    "You are an assistant with tools.",
+    "You are a polite assistant. Keep answers short.",
+    "Use a tool if one fits, ask if something is missing, otherwise answer.",
 ]
-
-
-def system(rng: random.Random) -> list[dict]:
-    """No system text in two conversations of five, else one of a few."""
-    return [] if rng.random() < 0.4 else [{"role": "system", "content": rng.choice(SYSTEM_TEXTS)}]

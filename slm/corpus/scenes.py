@@ -1,180 +1,157 @@
-"""One exchange with one tool: what the user says, the call, its result, the answer.
-
-A scene for each tool the provisional model knows; the skills combine them.
-"""
+"""One exchange with one tool: what the user says, the call, its result, the answer."""
 
 import json
 import random
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from slm.corpus import values
-from slm.corpus.conversation import call, result
-from slm.corpus.patterns import Patterns, fill
+from slm.corpus import speech, truth, values
+from slm.corpus.conversation import answer, calls, function, result
+from slm.corpus.reading import SLOT, Words
+from slm.corpus.toolbook import Tool, bound, slot_value
 
 
 @dataclass
 class Scene:
-    tool: str
+    """A request for one tool and what comes of it."""
+
+    tool: Tool
+    pattern: str
     text: str
     arguments: dict
-    result: dict
-    answer: str
+    said: dict[str, str] = field(default_factory=dict)  # the arguments as they were typed
+    result: dict = field(default_factory=dict)
+    answer: str = ""
+
+    @property
+    def function(self) -> dict:
+        return function(self.tool.name, self.arguments)
 
     def turns(self) -> list[dict]:
         """The call, its result and the answer, without the user's words."""
-        said = {"role": "assistant", "content": self.answer}
-        return [call(self.tool, **self.arguments), self.result, said]
+        return [calls(self.function), self.result, answer(self.answer, "figures")]
 
 
-def shuffled(rng: random.Random, content: dict) -> dict:
-    """A tool's result: the fields in any order, or now and then as plain text."""
-    items = list(content.items())
-    rng.shuffle(items)
-    if rng.random() < 0.1:
-        return result(", ".join(f"{key}: {value}" for key, value in items))
-    compact = rng.random() < 0.2
-    text = json.dumps(dict(items), ensure_ascii=False, separators=(",", ":") if compact else None)
-    return result(text)
+def scene(
+    rng: random.Random, words: Words, tool: Tool, section: str = "request", bare: bool = False
+) -> Scene:
+    """A scene of a tool, its request from the section's patterns; bare: with no words around it."""
+    pattern, fixed = bound(rng.choice(tool.lines(words, section)))
+    lower = speech.is_lower(rng)
+    said, meant = {}, {}
+    for slot in dict.fromkeys(SLOT.findall(pattern)):
+        if slot in tool.properties:
+            said[slot], meant[slot] = drawn(rng, words, tool, slot, lower, meant)
+        else:
+            said[slot] = slot_value(rng, words, slot)[0]
+    meant |= fixed
+    text = pattern.lower() if lower else pattern
+    if rng.random() < 0.07:
+        text = speech.careless(rng, text)
+    text = speech.fill(text, said)
+    if not bare:
+        text = speech.typed(rng, words, text)
+    arguments = {name: meant[name] for name in tool.properties if name in meant}
+    return Scene(tool, pattern, text, arguments, said)
 
 
-def cased(rng: random.Random, text: str) -> tuple[str, Callable[[str], str]]:
-    """A pattern, and how its slots are spelt: people who type in lower case do it throughout."""
-    if rng.random() < 0.12:
-        return text.lower(), str.lower
-    return text, str
+def drawn(rng, words, tool: Tool, argument: str, lower: bool, meant: dict) -> tuple[str, object]:
+    """(said, meant) of an argument, fit for those already drawn."""
+    if tool.kinds.get(argument) == "unit":  # two units belong together
+        others = [meant[name] for name in meant if tool.kinds.get(name) == "unit"]
+        said = value = values.unit(rng, *others)
+    else:
+        said, value = tool.value(rng, words, argument)
+    if lower and "enum" not in tool.properties[argument]:
+        said = said.lower()
+        value = value.lower() if isinstance(value, str) else value
+    return said, value
 
 
-def upper_first(text: str) -> str:
-    return text[:1].upper() + text[1:]
+PRONOUN = re.compile(r"(?:It|Its|It's|This|That|That's|They|These|Those|Sorry|There)\b")
 
 
-NAMED = re.compile(r".*(\b\d+|\b\w|'s \w+)$")
+def settle(
+    rng: random.Random, words: Words, scene: Scene, errors: float = 0.08, named: bool = False
+) -> Scene:
+    """The scene with a result, an error as often as `errors` says, and the answer to it.
 
-
-def fill_room(pattern: str, room: str = "", **slots) -> str:
-    """Fill a pattern about a room: "the kitchen", but "office 12" and "Ada's room" without "the".
-
-    >>> fill_room("Set the {room} to {temp}.", "office 12", temp=20)
-    'Set office 12 to 20.'
+    named: the answer names its thing, because it will not stand alone.
     """
-    text = fill(pattern, room=room, Room=upper_first(room), **slots)
-    return text.replace(f"the {room}", room) if NAMED.match(room) else text
-
-
-def listed(text: str) -> list[str]:
-    """The entries of a text that parts them by semicolons and line ends."""
-    return text.replace("\n", ";").split(";")
-
-
-SKIES = listed("""sunny;cloudy;light rain;rain;snow;fog;clear;windy;thunderstorms;overcast
-drizzle;sleet;partly cloudy;hail;clear sky;heavy rain;hot;light snow;mist
-showers""")
-
-
-def weather_result(rng: random.Random, city: str, temperature: float, sky: str) -> dict:
-    content = {rng.choice(["temperature", "temperature_c", "temp"]): temperature}
-    content[rng.choice(["sky", "sky", "condition", "weather"])] = sky
-    if rng.random() < 0.5:
-        content["city"] = city
-    return shuffled(rng, content)
-
-
-def weather(rng: random.Random, words: Patterns) -> Scene:
-    pattern, spell = cased(rng, rng.choice(words["get_weather"]))
-    city = spell(values.city(rng, words))
-    temperature, sky = values.temperature(rng, -15, 38), rng.choice(SKIES)
-    if rng.random() < 0.06:
-        found = result({"error": rng.choice(["unknown city", "no station there", "not found"])})
-        said = f"I have no weather for {city}: {json.loads(found['content'])['error']}."
+    wrong = rng.random() < errors and scene.tool.has("error")
+    absent = set(scene.tool.properties) - set(scene.arguments)
+    section = "error" if wrong else "result"
+    lines = [one for one in scene.tool.lines(words, section) if fits(one, absent)]
+    lines = lines or [one for one in scene.tool.block.sections[section] if fits(one, absent)]
+    line = rng.choice(lines)
+    found, _, answers = line.partition(" => ")
+    slots = dict.fromkeys(SLOT.findall(line))
+    values_ = truth.results(
+        scene.tool.name, scene.arguments, set(slots), lambda s: slot_value(rng, words, s)[1]
+    )
+    values_ = scene.arguments | values_
+    for slot in slots:
+        if slot not in values_:
+            values_[slot] = slot_value(rng, words, slot)[1]
+    known = {name: plain(value) for name, value in values_.items()}
+    found = SLOT.sub(lambda match: in_json(known[match[1]], found), found)
+    if wrong:
+        scene.result = result(error_text(rng, found))
     else:
-        found = weather_result(rng, city, temperature, sky)
-        said = fill(rng.choice(words["weather_reply"]), city=city, temp=temperature, sky=sky)
-    text = values.spoken(rng, fill(pattern, city=city))
-    return Scene("get_weather", text, {"city": city}, found, said)
+        scene.result = result(shuffled(rng, found))
+    fitting = [one for one in answers.split(" | ") if set(SLOT.findall(one)) <= set(known)]
+    if named:
+        fitting = [one for one in fitting if not PRONOUN.match(one)] or fitting
+    scene.answer = speech.fill(rng.choice(fitting), known)
+    return scene
 
 
-def thermostat(rng: random.Random, words: Patterns) -> Scene:
-    pattern, spell = cased(rng, rng.choice(words["set_thermostat"]))
-    room, temperature = spell(values.room(rng, words)), values.temperature(rng)
-    text = values.spoken(rng, fill_room(pattern, room, temp=temperature))
-    found, said = thermostat_done(rng, words, room, temperature)
-    return Scene("set_thermostat", text, {"room": room, "temperature": temperature}, found, said)
+def fits(line: str, absent: set[str]) -> bool:
+    """Whether a line does without the arguments that the call has not."""
+    return absent.isdisjoint(SLOT.findall(line))
 
 
-def thermostat_done(rng: random.Random, words: Patterns, room: str, temperature) -> tuple:
-    """The tool's result and the answer to it."""
-    dice = rng.random()
-    if dice < 0.08:
-        found = result({"error": rng.choice(["unknown room", "no such room", "not connected"])})
-        error = json.loads(found["content"])["error"]
-        return found, fill_room("I could not set the {room}: {error}.", room, error=error)
-    if dice < 0.35:
-        found = result(rng.choice(["ok", "done", '{"ok": true}', '{"status": "ok"}']))
-    else:
-        found = shuffled(rng, {"room": room, rng.choice(["temperature", "set_to"]): temperature})
-    return found, fill_room(rng.choice(words["thermostat_reply"]), room, temp=temperature)
+def full_scene(rng: random.Random, words: Words, tool: Tool, bare: bool = False) -> Scene:
+    return settle(rng, words, scene(rng, words, tool, bare=bare), named=bare)
 
 
-LATE = ["delayed", "late", "delayed in customs", "delayed at the depot", "overdue", "lost"]
-ON_TIME = listed("""shipped;delivered;packed;on its way;ready for pickup;in transit;processing
-on time;out for delivery;waiting for payment;returned;cancelled
-in the warehouse""")
+def plain(value) -> str:
+    """A value as an answer writes it."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def order_result(rng: random.Random, order_id: str, status: str) -> tuple[dict, str | None]:
-    """The tool's result, and the day of arrival in it if there is one."""
-    content = {"status": status}
-    if rng.random() < 0.6:
-        content["order_id"] = order_id
-    eta = values.date(rng) if rng.random() < 0.5 else None
-    if eta:
-        content["eta"] = eta
-    return shuffled(rng, content), eta
+def in_json(value: str, around: str) -> str:
+    """A value inside a result: its quotes escaped where the result is JSON."""
+    return json.dumps(value, ensure_ascii=False)[1:-1] if around.lstrip()[:1] in "{[" else value
 
 
-def order_said(rng: random.Random, words: Patterns, order_id: str, status: str, eta) -> str:
-    replies = [line for line in words["order_reply"] if ("{eta}" in line) == bool(eta)]
-    return fill(rng.choice(replies), order_id=order_id, status=status, eta=eta)
+def error_text(rng: random.Random, error: str) -> str:
+    if error.startswith("{"):
+        return error
+    return rng.choice(
+        [
+            json.dumps({"error": error}, ensure_ascii=False),
+            json.dumps({"error": error}, ensure_ascii=False),
+            json.dumps({"ok": False, "error": error}, ensure_ascii=False),
+            json.dumps({"status": "error", "message": error}, ensure_ascii=False),
+            f"error: {error}",
+            f"Error: {error}",
+        ]
+    )
 
 
-def order(rng: random.Random, words: Patterns) -> Scene:
-    pattern, spell = cased(rng, rng.choice(words["lookup_order_status"]))
-    order_id, status = spell(values.order_id(rng)), rng.choice(ON_TIME + LATE)
-    if rng.random() < 0.08:
-        error = rng.choice(["unknown order", "no such order", "not found"])
-        found, said = result({"error": error}), f"I found no order {order_id}."
-    else:
-        found, eta = order_result(rng, order_id, status)
-        said = order_said(rng, words, order_id, status, eta)
-    text = values.spoken(rng, fill(pattern, order_id=order_id))
-    return Scene("lookup_order_status", text, {"order_id": order_id}, found, said)
-
-
-def ticket_id(rng: random.Random) -> str:
-    prefix = rng.choice(["T-", "TICKET-", "#", "SUP-", "INC"])
-    return prefix + values.digits(rng, rng.randint(2, 5))
-
-
-def ticket_opened(rng: random.Random, words: Patterns, issue: str, priority: str) -> tuple:
-    """The tool's result and the answer to it."""
-    number = ticket_id(rng)
-    content = {rng.choice(["ticket_id", "ticket", "id"]): number}
-    if rng.random() < 0.4:
-        content["status"] = "open"
-    said = fill(rng.choice(words["ticket_reply"]), ticket_id=number, issue=issue, priority=priority)
-    return shuffled(rng, content), said
-
-
-def ticket(rng: random.Random, words: Patterns) -> Scene:
-    pattern, spell = cased(rng, rng.choice(words["create_support_ticket"]))
-    issue, priority = spell(values.issue(rng, words)), values.priority(rng)
-    slots = {"issue": issue, "Issue": upper_first(issue), "priority": priority}
-    text = values.spoken(rng, fill(pattern, **slots))
-    found, said = ticket_opened(rng, words, issue, priority)
-    arguments = {"issue": issue, "priority": priority}
-    return Scene("create_support_ticket", text, arguments, found, said)
-
-
-SCENES = [weather, thermostat, order, ticket]
+def shuffled(rng: random.Random, text: str) -> str:
+    """A tool's result: its fields in any order, compact or not, now and then as plain lines."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(content, dict):
+        items = list(content.items())
+        rng.shuffle(items)
+        content = dict(items)
+        flat = not any(isinstance(value, dict | list) for value in content.values())
+        if flat and rng.random() < 0.1:
+            return rng.choice([", ", "\n"]).join(f"{key}: {plain(v)}" for key, v in items)
+    compact = rng.random() < 0.25
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":") if compact else None)

@@ -1,17 +1,16 @@
-"""One request, one call, among one to five tools; sometimes a second request follows."""
+"""One request, one call among one to six tools, one answer from the result."""
 
 import random
 
-from slm.corpus import scenes, values
 from slm.corpus.conversation import Conversation, system, user
-from slm.corpus.patterns import Patterns
+from slm.corpus.drawing import any_tool
+from slm.corpus.reading import Words
+from slm.corpus.scenes import full_scene
+from slm.corpus.showing import beside, dress
 
 
-def generate(rng: random.Random, words: Patterns) -> Conversation:
-    count = 2 if rng.random() < 0.2 else 1
-    chosen = [scene(rng, words) for scene in rng.choices(scenes.SCENES, k=count)]
-    messages = system(rng)
-    for scene in chosen:
-        messages += [user(scene.text), *scene.turns()]
-    tools = values.tools(rng, *dict.fromkeys(scene.tool for scene in chosen))
-    return Conversation("one_call", messages, tools)
+def generate(rng: random.Random, words: Words) -> Conversation:
+    scene = full_scene(rng, words, any_tool(rng, words))
+    messages = [*system(rng, words), user(scene.text), *scene.turns()]
+    tools = beside(rng, words, [scene.tool], [scene.pattern])
+    return dress(rng, words, "one_call", messages, tools)

@@ -1,0 +1,93 @@
+"""The hand-written text of the corpus, read from `slm/corpus/text/`, and its two splits.
+
+`lists/NAME.txt` holds one entry a line. `tools/*.txt` and `blocks/*.txt` hold blocks: a line
+`== head`, lines that belong to it, then sections such as `[request]` with one pattern a line. A
+line that begins with `# ` is a comment, `{city}` is a slot.
+
+One line in eight of every list and section belongs to the exam and is never trained on. The line's
+own text decides (its CRC-32), so adding a line moves no other.
+"""
+
+import re
+import zlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+TEXT = Path(__file__).with_name("text")
+EXAM_SHARE = 8  # one line in so many
+SLOT = re.compile(r"\{(\w+)\}")
+SECTION = re.compile(r"\[([^\]]+)\]")
+
+
+def lines_of(path: Path) -> list[str]:
+    """A file's lines, without comments and blank ones."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.rstrip() for line in lines if line.strip() and not line.startswith("# ")]
+
+
+@dataclass
+class Block:
+    """What stands under one `== head`."""
+
+    head: str
+    lines: list[str] = field(default_factory=list)
+    sections: dict[str, list[str]] = field(default_factory=dict)
+
+
+@cache
+def blocks(path: Path) -> tuple[Block, ...]:
+    """The blocks of one file, in its order."""
+    found: list[Block] = []
+    into: list[str] = []
+    for line in lines_of(path):
+        section = SECTION.match(line)
+        if line.startswith("== "):
+            found.append(Block(line[3:].strip()))
+            into = found[-1].lines
+        elif section and (section.end() == len(line) or line[section.end() :].startswith(" = ")):
+            into = found[-1].sections.setdefault(section[1].strip(), [])
+            into += [line[section.end() :].strip()] if section.end() < len(line) else []
+        else:
+            into.append(line)
+    return tuple(found)
+
+
+def is_exam(line: str) -> bool:
+    return zlib.crc32(line.encode("utf-8")) % EXAM_SHARE == 0
+
+
+@cache
+def split_lines(lines: tuple[str, ...], split: str) -> tuple[str, ...]:
+    """Those of the lines that belong to "train" or "exam"; of few lines at least one is each's."""
+    exam = {line for line in lines if is_exam(line)} or {
+        min(lines, key=lambda line: zlib.crc32(line.encode("utf-8")))
+    }
+    if split == "exam":
+        return tuple(sorted(exam))
+    return tuple(dict.fromkeys(line for line in lines if line not in exam))
+
+
+class Words:
+    """The corpus's text as one split sees it.
+
+    >>> "Oslo" in Words("train")["cities"] or "Oslo" in Words("exam")["cities"]
+    True
+    """
+
+    def __init__(self, split: str):
+        if split not in {"train", "exam"}:
+            raise ValueError(f"split must be 'train' or 'exam', not {split!r}")
+        self.split = split
+
+    @cache  # noqa: B019 there are two of them, for as long as the program runs
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        """The lines of `lists/NAME.txt` that belong to this split."""
+        return split_lines(tuple(lines_of(TEXT / "lists" / f"{name}.txt")), self.split)
+
+    def of(self, lines: list[str]) -> tuple[str, ...]:
+        """Those of a section's lines that belong to this split."""
+        return split_lines(tuple(lines), self.split)
+
+    def blocks(self, name: str) -> tuple[Block, ...]:
+        return blocks(TEXT / "blocks" / f"{name}.txt")

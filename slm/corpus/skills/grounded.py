@@ -1,0 +1,51 @@
+"""Short answers from a passage, and "not in the text" when it is not there."""
+
+import random
+
+from slm.corpus import speech
+from slm.corpus.conversation import Conversation, answer, user
+from slm.corpus.reading import SLOT, Words
+from slm.corpus.toolbook import slot_value
+
+
+def generate(rng: random.Random, words: Words) -> Conversation:
+    block = rng.choice(words.blocks("passages"))
+    slots: dict[str, str] = {}
+
+    def filled(pattern: str) -> str:
+        for slot in SLOT.findall(pattern):
+            if slot not in slots:
+                slots[slot] = slot_value(rng, words, slot)[0]
+        return speech.fill(pattern, slots)
+
+    passage = filled(rng.choice(block.sections["passage"]))
+    rule = rng.choice(words["grounded_ask"])
+    turns = []
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        if rng.random() < 0.35:
+            question = rng.choice(words.of(block.sections["missing"]))
+            said, accept = rng.choice(words["not_there"]), None
+        else:
+            question, _, answers = rng.choice(words.of(block.sections["facts"])).partition(" => ")
+            accept = [filled(one) for one in answers.split(" | ")]
+            said = rng.choice(accept)
+        question = filled(question)
+        if any(question.casefold() == asked.casefold() for asked, _ in turns):
+            continue
+        if speech.is_lower(rng):
+            question = question.lower()
+        said = speech.upper_first(said)
+        turns.append((question, answer(said, "holds" if accept else "not there", accept)))
+    (first, said), *rest = turns
+    dice = rng.random()
+    if dice < 0.4:
+        messages = [{"role": "system", "content": f"{rule}\n\n{passage}"}, user(first)]
+    elif dice < 0.7:
+        messages = [{"role": "system", "content": rule}, user(f"{passage}\n\n{first}")]
+    else:
+        mark = rng.choice(["Text: {}\nQuestion: {}", "{}\n\n{}", '"{}"\n{}', "Context:\n{}\n\n{}"])
+        messages = [user(f"{rule}\n\n" + mark.format(passage, first))]
+    messages.append(said)
+    for question, said in rest:
+        messages += [user(question), said]
+    return Conversation("grounded", messages)
