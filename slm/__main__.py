@@ -1,23 +1,29 @@
 """The commands: `python -m slm tokenizer | train | export | evaluate`."""
 
 import argparse
+from pathlib import Path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m slm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("tokenizer", help="learn slm/tokenizer.json from the corpus anew")
-    add.add_argument("--vocab-size", type=int, default=2048)
+    add.add_argument("--vocab-size", type=int, default=4096)
     add = commands.add_parser("train", help="train a model, or go on training it (needs torch)")
     add.add_argument("--model", default="edge-slm")
     add.add_argument("--minutes", type=float, default=60, help="training time in all")
     add.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     add = commands.add_parser("export", help="write the checkpoint to models/NAME (needs torch)")
     add.add_argument("--model", default="edge-slm")
-    add = commands.add_parser("evaluate", help="ask the exported model through its real runtime")
-    add.add_argument("--cases", type=int, default=200)
-    add.add_argument("--seed", type=int, default=7)
-    add.add_argument("--show", type=int, default=0, help="print so many wrong cases of each skill")
+    add = commands.add_parser("evaluate", help="examine a model through its real runtime")
+    add.add_argument("--model", help="of the course, or as the endpoint calls it")
+    add.add_argument("--quant", nargs="+", default=["Q8_0"], help="e.g. F16 Q8_0 Q4_K_M")
+    add.add_argument("--sets", nargs="+", default=["patterns", "unseen", "natural"])
+    add.add_argument("--share", type=float, default=1.0, help="part of the cases, e.g. 0.1")
+    add.add_argument("--constrained", action="store_true", help="calls also under a grammar")
+    add.add_argument("--base-url", help="an OpenAI-compatible endpoint; its key: OPENAI_API_KEY")
+    add.add_argument("--show", type=int, default=0, help="print so many wrong cases of a measure")
+    add.add_argument("--output", type=Path, help="the JSON file (slm/runs/exam.json)")
     arguments = parser.parse_args()
 
     if arguments.command == "tokenizer":
@@ -35,9 +41,23 @@ def main() -> None:
 
         print(export(arguments.model))
     else:
-        from slm.evaluate import evaluate
+        from helpers.backends import BackendError
+        from helpers.model import ModelError
+        from slm.evaluate import RESULTS, ExamError, evaluate
 
-        evaluate(arguments.cases, arguments.seed, arguments.show)
+        try:
+            evaluate(
+                arguments.model,
+                tuple(arguments.quant),
+                tuple(arguments.sets),
+                arguments.share,
+                arguments.constrained,
+                base_url=arguments.base_url,
+                show=arguments.show,
+                output=arguments.output or RESULTS,
+            )
+        except (ValueError, ModelError, BackendError, ExamError) as error:
+            parser.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -1,98 +1,228 @@
-"""Ask the exported model through its real runtime: GGUF, llama.cpp's server, the OpenAI client.
+"""The examination of a model: `python -m slm evaluate`.
 
-Every assistant turn of conversations that no training saw is predicted from the true turns before
-it. A call counts when its name and every argument are exactly right. An answer counts when no call
-was made and it holds the numbers of the true answer and no other; its words are not judged.
+Asks the model through its real runtime (GGUF, llama.cpp's server, the OpenAI client) or whatever
+answers at an OpenAI-compatible address, prints one table, and writes all of it, every case with its
+verdict, to a JSON file.
+
+    python -m slm evaluate                                        # edge-slm at Q8_0, free decoding
+    python -m slm evaluate --quant F16 Q8_0 Q4_K_M --constrained  # quantizations, case by case
+    python -m slm evaluate --base-url http://127.0.0.1:11434/v1 --model qwen2.5:0.5b --share 0.1
 """
 
-import itertools
 import json
-import re
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+import os
+import time
+from pathlib import Path
 
 from tqdm import tqdm
 
 from helpers import backends
-from slm.corpus import SHARES, conversations
+from helpers import model as models
+from slm import tokenizer as text
+from slm.exam import statistics
+from slm.exam.asking import ExamError, Reply, ask_all
+from slm.exam.baselines import BASELINES
+from slm.exam.cases import SETS, Case, cases
+from slm.exam.grading import is_right
 
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
-
-
-def cases(count: int, seed: int) -> list[tuple[str, list[dict], list[dict], dict]]:
-    """(skill and kind, messages so far, tools, true turn), `count` conversations a skill."""
-    found = []
-    for skill in SHARES:
-        if skill == "copying":
-            continue
-        for conversation in itertools.islice(conversations(seed, "exam", {skill: 1}), count):
-            messages = conversation.messages
-            for position, message in enumerate(messages):
-                if message["role"] == "assistant":
-                    kind = "call" if "tool_calls" in message else "answer"
-                    found.append(
-                        (f"{skill}: {kind}", messages[:position], conversation.tools, message)
-                    )
-    return found
+RESULTS = Path(__file__).with_name("runs") / "exam.json"
+CALLS = "calls"
 
 
-def is_right(true: dict, said) -> bool:
-    """Whether an OpenAI message says the same as the true turn."""
-    calls = [(c.function.name, c.function.arguments) for c in said.tool_calls or []]
-    if "tool_calls" in true:
-        function = true["tool_calls"][0]["function"]
-        if [name for name, _ in calls] != [function["name"]]:
-            return False
-        try:
-            return json.loads(calls[0][1]) == json.loads(function["arguments"])
-        except ValueError:  # cut off in the middle
-            return False
-    wanted, given = NUMBER.findall(true["content"]), NUMBER.findall(said.content or "")
-    return not calls and set(wanted) == set(given)
+def graded(replies, show: int = 0) -> dict:
+    """Everything about one answerer: its verdicts by case, the rates, validity, AUROC."""
+    verdicts, seconds = {}, time.perf_counter()
+    scores, right_calls, valid, refused, shown = [], [], [], [], {}
+    for case, reply in replies:
+        verdict = not reply.error and is_right(
+            case.grade, case.messages, reply.said, reply.calls, case.expected
+        )
+        verdicts[case.id] = {
+            "set": case.set,
+            "measure": case.measure,
+            "task": case.task or case.id,
+            "right": verdict,
+        }
+        if reply.error:
+            refused.append(reply.error)
+        if reply.is_valid is not None:
+            valid.append(reply.is_valid)
+            if reply.logprob is not None and case.grade["kind"] == CALLS and case.set != "natural":
+                scores.append(reply.logprob)
+                right_calls.append(verdict)
+        if not verdict and shown.get((case.set, case.measure), 0) < show:
+            shown[case.set, case.measure] = shown.get((case.set, case.measure), 0) + 1
+            tqdm.write(wrong(case, reply))
+    return {
+        "rates": rates(verdicts),
+        "valid calls": rate(valid),
+        "auroc": statistics.auroc(scores, right_calls),
+        "refused": len(refused),
+        "seconds": round(time.perf_counter() - seconds, 1),
+        "cases": verdicts,
+    }
 
 
-def evaluate(count: int = 200, seed: int = 7, show: int = 0, model: str | None = None) -> dict:
-    """Print and return the share of right turns by skill and kind of turn."""
-    right, shown = defaultdict(list), defaultdict(int)
-    with backends.start(model=model) as backend, ThreadPoolExecutor(4) as pool:
-        client = backend.openai()
+def rate(values: list[bool]) -> dict:
+    right, count = sum(values), len(values)
+    low, high = statistics.interval(right, count)
+    return {"right": right, "count": count, "low": round(low, 4), "high": round(high, 4)}
 
-        def ask(case):
-            options = {"tools": case[2]} if case[2] else {}
-            reply = client.chat.completions.create(
-                model=backend.model,
-                messages=with_ids(case[1]),
-                temperature=0,
-                max_tokens=120,
-                **options,
+
+def rates(verdicts: dict) -> dict[str, dict]:
+    """The rate of each "set: measure"; a task of several turns is right when all of them are."""
+    tasks: dict[str, dict[str, bool]] = {}
+    for verdict in verdicts.values():
+        group = tasks.setdefault(f"{verdict['set']}: {verdict['measure']}", {})
+        group[verdict["task"]] = group.get(verdict["task"], True) and verdict["right"]
+    return {label: rate(list(group.values())) for label, group in tasks.items()}
+
+
+def wrong(case: Case, reply: Reply) -> str:
+    """A wrong case in a few lines."""
+    asked = [m["content"] for m in case.messages if m["role"] != "assistant"][-2:]
+    got = reply.error or reply.calls or reply.said
+    right = case.grade["accept"] if case.grade["kind"] == CALLS else case.expected.get("content")
+    return f"[{case.set}: {case.measure}] {asked}\n    right: {right}\n    said:  {got}"
+
+
+def held_out_texts(count: int = 200) -> list[str]:
+    """Conversations of the exam's split, as the model reads them."""
+    from itertools import islice
+
+    from slm.corpus import conversations
+
+    drawn = islice(conversations(20_261, "exam"), count)
+    return [text.render(conversation.messages, conversation.tools) for conversation in drawn]
+
+
+def evaluate(
+    model: str | None = None,
+    quants: tuple[str, ...] = ("Q8_0",),
+    sets: tuple[str, ...] = SETS,
+    share: float = 1.0,
+    constrained: bool = False,
+    baselines: bool = True,
+    base_url: str | None = None,
+    show: int = 0,
+    output: Path | None = RESULTS,
+) -> dict:
+    """Examine a model and return what is written to `output`.
+
+    share: of every measure only the first part of that size. constrained: calls once more under the
+    grammar of the tools' schemas. base_url: a running OpenAI-compatible endpoint (its key from
+    OPENAI_API_KEY) instead of the course's own llama.cpp.
+
+    Raises ValueError for an unknown set or share, `helpers.model.ModelError` for an unknown model,
+    `helpers.backends.BackendError` when nothing answers at base_url, `ExamError` when an endpoint
+    stops answering.
+    """
+    todo = cases(sets, share)
+    model = model or (None if base_url else "edge-slm")
+    columns: dict[str, dict] = {}
+    if baselines:
+        for name, answer in BASELINES.items():
+            columns[name] = graded((case, answer(case)) for case in todo)
+    if base_url:
+        with backends.attach(base_url, model) as backend:
+            columns[backend.model] = examined(backend, todo, "constrained", show)
+    else:
+        for quant in quants:
+            with backends.start("llama.cpp", model=model, quant=quant) as backend:
+                columns[f"{model} {quant}"] = examined(backend, todo, "free", show)
+                if constrained:
+                    calls = [case for case in todo if case.grade["kind"] == CALLS]
+                    column = examined(backend, calls, "constrained", show)
+                    columns[f"{model} {quant} constrained"] = column
+            columns[f"{model} {quant}"]["perplexity"] = perplexity(model, quant)
+        first = f"{model} {quants[0]}"
+        for quant in quants[1:]:
+            columns[f"{model} {quant}"]["flips"] = flipped(
+                columns[first], columns[f"{model} {quant}"]
             )
-            return case, reply.choices[0].message
-
-        todo = cases(count, seed)
-        for (label, messages, _, true), said in tqdm(
-            pool.map(ask, todo), total=len(todo), disable=None
-        ):
-            right[label].append(is_right(true, said))
-            if not right[label][-1] and shown[label] < show:
-                shown[label] += 1
-                asked = [m["content"] for m in messages if m["role"] in {"user", "tool"}]
-                got = [c.function for c in said.tool_calls or []] or said.content
-                tqdm.write(f"{label}\n  {asked}\n  true {true}\n  said {got}")
-    rates = {label: sum(values) / len(values) for label, values in right.items()}
-    for label, rate in rates.items():
-        print(f"{label:28} {rate:6.1%} of {len(right[label])}")
-    return rates
+    report = {"model": model, "sets": list(sets), "share": share, "columns": columns}
+    print(table(columns))
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        partial = output.with_suffix(".partial")
+        partial.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        os.replace(partial, output)
+        print(f"\nEvery case: {output}")
+    return report
 
 
-def with_ids(messages: list[dict]) -> list[dict]:
-    """Calls and their results as servers want them, joined by ids."""
-    numbered, number = [], 0
-    for message in messages:
-        if "tool_calls" in message:
-            number += 1
-            call = {"id": f"call_{number}", "type": "function", **message["tool_calls"][0]}
-            message = {**message, "tool_calls": [call]}
-        elif message["role"] == "tool":
-            message = {**message, "tool_call_id": f"call_{number}"}
-        numbered.append(message)
-    return numbered
+def examined(backend, todo: list[Case], mode: str, show: int) -> dict:
+    """One column: the model's replies to all cases, judged."""
+    replies = ask_all(backend.openai(), backend.model, todo, mode)
+    label = f"{backend.model} {mode}"
+    return graded(tqdm(replies, total=len(todo), desc=label, disable=None), show)
+
+
+def perplexity(model: str, quant: str) -> dict | None:
+    """Perplexity on held-out conversations; None without llama-cpp-python."""
+    try:
+        value, tokens = statistics.perplexity(models.gguf(model, quant), held_out_texts())
+    except ImportError:
+        return None
+    return {"value": round(value, 4), "tokens": tokens}
+
+
+def flipped(before: dict, after: dict) -> dict:
+    """Flips of all cases, and of the calls alone, which the course's bars are about."""
+
+    def verdicts(column: dict, calls: bool) -> dict[str, bool]:
+        wanted = column["cases"].items()
+        return {name: v["right"] for name, v in wanted if not calls or "call" in v["measure"]}
+
+    return {
+        name: statistics.flips(verdicts(before, calls), verdicts(after, calls))
+        for name, calls in (("all", False), ("calls", True))
+    }
+
+
+def table(columns: dict[str, dict]) -> str:
+    """The rates with their 95 % intervals, a row a measure, a column an answerer."""
+    labels = list(dict.fromkeys(label for column in columns.values() for label in column["rates"]))
+    rows = [["", *columns]]
+    for label in labels:
+        cells = [cell(column["rates"].get(label)) for column in columns.values()]
+        rows.append([label, *cells])
+    rows.append(["calls that fit a schema", *(cell(c["valid calls"]) for c in columns.values())])
+    for name, shown in (
+        ("AUROC of the calls' log-probability", lambda c: number(c.get("auroc"), ".3f")),
+        (
+            "perplexity on held-out text",
+            lambda c: number((c.get("perplexity") or {}).get("value"), ".3f"),
+        ),
+        ("calls right, then wrong / cases", lambda c: flips_cell(c.get("flips"))),
+        ("requests refused", lambda c: str(c["refused"])),
+        ("seconds", lambda c: number(c["seconds"], ".0f")),
+    ):
+        rows.append([name, *(shown(column) for column in columns.values())])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        first, *rest = (
+            one.ljust(w) if i == 0 else one.rjust(w)
+            for i, (one, w) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join([first, *rest]).rstrip())
+    return "\n".join(lines)
+
+
+def cell(one: dict | None) -> str:
+    if not one or not one["count"]:
+        return "-"
+    share = one["right"] / one["count"]
+    return f"{share:6.1%} ({one['low']:.1%}-{one['high']:.1%}) of {one['count']}"
+
+
+def number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def flips_cell(flips: dict | None) -> str:
+    return f"{flips['calls']['right to wrong']} / {flips['calls']['cases']}" if flips else "-"
+
+
+__all__ = ["ExamError", "evaluate", "table"]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 class Config:
     """Sizes. Those of a matrix's rows are multiples of 256: llama.cpp's K-quants ask for it."""
 
-    vocab_size: int = 2048
+    vocab_size: int = 4096
     hidden_size: int = 256
     intermediate_size: int = 768
     num_hidden_layers: int = 4

@@ -27,19 +27,25 @@ ADDED = [END_OF_TEXT, START, END, *VISIBLE]
 def _template() -> jinja2.Template:
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.filters["tojson"] = functools.partial(json.dumps, ensure_ascii=False)
+    environment.globals["raise_exception"] = _refuse
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
 
 
+def _refuse(reason: str) -> None:
+    raise ValueError(reason)
+
+
 def render(messages: list[dict], tools: list[dict] = (), add_generation_prompt=False) -> str:
-    """The text a model reads, by the very template that ships with it."""
-    if not messages:
-        raise ValueError("no messages to render: a conversation has at least one")
+    """The text a model reads, by the very template that ships with it.
+
+    Raises ValueError for an empty conversation or an unknown role.
+    """
     return _template().render(
         messages=messages, tools=list(tools), add_generation_prompt=add_generation_prompt
     )
 
 
-def train(vocab_size: int = 2048, sample: int = 30_000, seed: int = 0) -> Tokenizer:
+def train(vocab_size: int = 4096, sample: int = 30_000, seed: int = 0) -> Tokenizer:
     """A byte-level BPE learnt from `sample` conversations."""
     rendered = (
         render(conversation.messages, conversation.tools)

@@ -26,6 +26,10 @@ NEEDS = {
         "llama-cpp-python: uv sync --extra all",
     ),
     "torch": (lambda: importlib.util.find_spec("torch"), "pip install -r slm/requirements.txt"),
+    "transformers": (
+        lambda: importlib.util.find_spec("transformers"),
+        "transformers: uv sync --extra test",
+    ),
     "chromium": (
         lambda: chromium(),
         "a Chromium: apt-get install chromium, or set CHROMIUM to its path",
