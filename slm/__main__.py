@@ -1,12 +1,35 @@
-"""The commands: `python -m slm tokenizer | train | export | evaluate`."""
+"""The commands: `python -m slm corpus | tokenizer | train | export | evaluate`."""
 
 import argparse
+import sys
+import time
+from itertools import islice
 from pathlib import Path
+
+
+def show(count: int, seed: int, skill: str | None) -> None:
+    """Print conversations, and how many a second are drawn, rendered and tokenized here."""
+    from slm import tokenizer as text
+    from slm.corpus import SHARES, conversations
+
+    if skill and skill not in SHARES:
+        sys.exit(f"no skill called {skill!r}; there is {', '.join(SHARES)}")
+    drawn = conversations(seed, shares={skill: 1} if skill else None)
+    for conversation in islice(drawn, count):
+        print(f"--- {conversation.skill}\n{text.render(conversation.messages, conversation.tools)}")
+    started = time.perf_counter()
+    for conversation in islice(drawn, 1000):
+        text.encode(conversation, text.load())
+    print(f"{1000 / (time.perf_counter() - started):.0f} conversations a second on one core")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m slm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("corpus", help="print conversations as the model reads them")
+    add.add_argument("--count", type=int, default=3)
+    add.add_argument("--seed", type=int, default=1)
+    add.add_argument("--skill", help="of this skill only, a file of slm/corpus/skills")
     add = commands.add_parser("tokenizer", help="learn slm/tokenizer.json from the corpus anew")
     add.add_argument("--vocab-size", type=int, default=4096)
     add = commands.add_parser("train", help="train a model, or go on training it (needs torch)")
@@ -26,7 +49,9 @@ def main() -> None:
     add.add_argument("--output", type=Path, help="the JSON file (slm/runs/exam.json)")
     arguments = parser.parse_args()
 
-    if arguments.command == "tokenizer":
+    if arguments.command == "corpus":
+        show(arguments.count, arguments.seed, arguments.skill)
+    elif arguments.command == "tokenizer":
         from slm import tokenizer
 
         made = tokenizer.train(arguments.vocab_size)

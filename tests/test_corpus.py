@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from slm import tokenizer as text
+from slm.__main__ import show
 from slm.corpus import SHARES, conversations, speech, toolbook, truth, values
 from slm.corpus.reading import SLOT, TEXT, Words, blocks, lines_of
 from slm.corpus.toolbook import BOOK, COURSE, FAMILIES, HELD_OUT, TOOLS, Tool, bound
@@ -44,8 +45,12 @@ def test_every_skill_has_its_share():
         assert 0.7 * expected < sum(c.skill == skill for c in SAMPLE) < 1.3 * expected, skill
 
 
-def test_hardly_a_conversation_is_drawn_twice():
-    assert len(set(rendered(SAMPLE))) > 0.985 * len(SAMPLE)
+def test_more_than_two_million_conversations_can_be_drawn():
+    """By the birthday problem: n draws with d repeats come from about n**2 / 2d, or from more."""
+    drawn = itertools.islice(conversations(seed=12), 12_000)
+    different = {json.dumps([c.messages, c.tools]) for c in drawn}
+    repeats = max(1, 12_000 - len(different))
+    assert 12_000**2 / (2 * repeats) > 2_000_000
 
 
 def test_every_course_tool_is_called():
@@ -127,6 +132,7 @@ def test_no_entry_of_a_list_is_in_training_and_exam(name):
     assert exam
     assert not train & exam
     assert train | exam == set(lines_of(TEXT / "lists" / f"{name}.txt"))
+    assert Words("train") is Words("train")
 
 
 def all_tools() -> list[Tool]:
@@ -236,3 +242,13 @@ def test_every_skill_draws_from_both_splits(skill, split):
     generate = import_module(f"slm.corpus.skills.{skill}").generate
     drawn = [generate(rng, words) for _ in range(200)]
     assert all(c.skill == skill and c.messages[-1]["role"] == "assistant" for c in drawn)
+
+
+def test_the_command_prints_conversations_and_the_speed(capsys):
+    show(2, 1, "routing")
+    shown = capsys.readouterr().out
+    assert shown.count("<|im_start|>system") == 2
+    # The bar is 500 with all skills; a busy machine may be slow, a broken cache is far slower.
+    assert int(re.search(r"(\d+) conversations a second", shown)[1]) > 100
+    with pytest.raises(SystemExit, match="no skill called 'x'"):
+        show(2, 1, "x")

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 
 import httpx2 as httpx
@@ -421,3 +423,20 @@ def test_an_endpoint_that_refuses_everything_ends_the_exam(status):
 
 def test_sets_are_named_on_the_command_line():
     assert SETS == ("patterns", "unseen", "natural")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--sets", "old"], "no set called old"),
+        (["--share", "7"], "share is between 0 and 1"),
+        (["--model", "gpt"], "there is no model 'gpt'"),
+        (["--base-url", "http://127.0.0.1:9/v1", "--share", "0.01"], "127.0.0.1:9"),
+    ],
+)
+def test_the_command_says_what_is_wrong(options, reason):
+    command = [sys.executable, "-m", "slm", "evaluate", "--sets", "natural", *options]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr

@@ -240,8 +240,9 @@ def blank(folder, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "MODELS", folder.parent)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        with backends.start("llama.cpp", model="blank", quant="F16") as started:
-            yield started
+        started = backends.start("llama.cpp", model="blank", quant="F16")
+    with started:
+        yield started
 
 
 def post(backend, path: str, content: dict) -> dict:

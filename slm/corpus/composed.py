@@ -186,8 +186,8 @@ FOUND = [
     "{email}. | It is {status}. Questions go to {email}.",
     '{"found": true, "status": "{status}", "changes": {small}} => I found the NOUN: its status is '
     "{status}, with {small} changes. | The status is {status}, after {small} changes.",
-    '{"status": "{status}", "note": "seen by {person}"} => The NOUN is marked {status}, and {person} '
-    "has seen it. | Status {status}; it was seen by {person}.",
+    '{"status": "{status}", "note": "seen by {person}"} => The NOUN is marked {status}, and '
+    "{person} has seen it. | Status {status}; it was seen by {person}.",
 ]
 OK = ["ok", "done", '{"ok": true}', '{"status": "ok"}', '{"success": true}']
 

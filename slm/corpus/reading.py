@@ -10,9 +10,11 @@ own text decides (its CRC-32), so adding a line moves no other.
 
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 TEXT = Path(__file__).with_name("text")
 EXAM_SHARE = 8  # one line in so many
@@ -57,8 +59,7 @@ def is_exam(line: str) -> bool:
     return zlib.crc32(line.encode("utf-8")) % EXAM_SHARE == 0
 
 
-@cache
-def split_lines(lines: tuple[str, ...], split: str) -> tuple[str, ...]:
+def split_lines(lines: Sequence[str], split: str) -> tuple[str, ...]:
     """Those of the lines that belong to "train" or "exam"; of few lines at least one is each's."""
     exam = {line for line in lines if is_exam(line)} or {
         min(lines, key=lambda line: zlib.crc32(line.encode("utf-8")))
@@ -69,25 +70,36 @@ def split_lines(lines: tuple[str, ...], split: str) -> tuple[str, ...]:
 
 
 class Words:
-    """The corpus's text as one split sees it.
+    """The corpus's text as one split sees it. There is one for each split.
 
     >>> "Oslo" in Words("train")["cities"] or "Oslo" in Words("exam")["cities"]
     True
     """
 
-    def __init__(self, split: str):
+    _all: ClassVar[dict[str, "Words"]] = {}
+
+    def __new__(cls, split: str):
         if split not in {"train", "exam"}:
             raise ValueError(f"split must be 'train' or 'exam', not {split!r}")
-        self.split = split
+        if split not in cls._all:
+            words = super().__new__(cls)
+            words.split, words._lists, words._sections = split, {}, {}
+            cls._all[split] = words
+        return cls._all[split]
 
-    @cache  # noqa: B019 there are two of them, for as long as the program runs
     def __getitem__(self, name: str) -> tuple[str, ...]:
         """The lines of `lists/NAME.txt` that belong to this split."""
-        return split_lines(tuple(lines_of(TEXT / "lists" / f"{name}.txt")), self.split)
+        if name not in self._lists:
+            lines = lines_of(TEXT / "lists" / f"{name}.txt")
+            self._lists[name] = split_lines(lines, self.split)
+        return self._lists[name]
 
     def of(self, lines: list[str]) -> tuple[str, ...]:
         """Those of a section's lines that belong to this split."""
-        return split_lines(tuple(lines), self.split)
+        known = self._sections.get(id(lines))
+        if known is None:  # the list is kept too: its id stays its own
+            known = self._sections[id(lines)] = (lines, split_lines(lines, self.split))
+        return known[1]
 
     def blocks(self, name: str) -> tuple[Block, ...]:
         return blocks(TEXT / "blocks" / f"{name}.txt")

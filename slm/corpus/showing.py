@@ -8,6 +8,7 @@ import random
 import re
 from functools import cache
 
+from slm.corpus import composed
 from slm.corpus.conversation import Conversation, as_json
 from slm.corpus.reading import Block, Words
 from slm.corpus.toolbook import BOOK, COURSE, FAMILIES, HELD_OUT, Tool
@@ -76,8 +77,6 @@ def beside(
     rng: random.Random, words: Words, wanted: list[Tool], patterns: list[str], most: int = 6
 ) -> list[Tool]:
     """The wanted tools among others, in any order: one to `most`, or all that are wanted."""
-    from slm.corpus import composed
-
     count = max(len(wanted), rng.choices(range(1, most + 1), [1, 2, 3, 3, 3, 1][:most])[0])
     shown = list(wanted)
     own_family = list((FAMILIES | HELD_OUT).get(wanted[0].family, {}).values()) if wanted else []

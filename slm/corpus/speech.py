@@ -22,10 +22,11 @@ def joined(before: str, value: str) -> str:
     if not match:
         return before + value
     word, start = match[1], before[: match.start()]
-    if word.lower() in {"on", "at"}:
-        return start + value if ADVERB.match(value) else before + value
-    if word.lower() == "the":
-        return start + value if NAMED.match(value) else before + value
+    drop = NAMED.match(value) if word.lower() == "the" else ADVERB.match(value)
+    if word.lower() in {"on", "at", "the"}:
+        if not drop:
+            return before + value
+        return start + value if start else upper_first(value)
     article = word[0] + ("n" if VOWEL.match(value) else "")
     return f"{start}{article} {value}"
 

@@ -68,6 +68,8 @@ def joined(rng: random.Random, first: str, second: str) -> str:
         pattern, second = pattern.replace("B}", "b}").replace("{A}", "{a}"), b
     second = speech.upper_first(GREETING.sub("", second)) if second != b else b
     b = speech.lower_first(GREETING.sub("", b))
+    if not pattern.startswith("{a}"):
+        a = speech.lower_first(a)
     slots = {"a": a, "b": b, "A": speech.upper_first(a), "B": speech.upper_first(second)}
     return SLOT.sub(lambda match: slots[match[1]], pattern)
 
