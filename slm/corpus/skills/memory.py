@@ -78,8 +78,9 @@ def told(rng: random.Random, words: Words) -> Conversation:
     if not never and rng.random() < 0.2 and "change" in wanted.sections:
         messages.append(user(line(wanted, "change")))
         for (head, slot), value in list(slots.items()):
-            if head == wanted.head and slot.endswith("2") and (head, slot[:-1]) in slots:
-                slots[head, slot[:-1]] = value
+            old = slot.removesuffix("_b") if slot.endswith("_b") else slot[:-1]
+            if head == wanted.head and slot.endswith(("2", "_b")) and (head, old) in slots:
+                slots[head, old] = value
         messages.append(answer(line(wanted, "noted")))
     if rng.random() < 0.4:
         messages += exchange(rng, words, "smalltalk")
