@@ -5,7 +5,8 @@
 line that begins with `# ` is a comment, `{city}` is a slot.
 
 One line in eight of every list and section belongs to the exam and is never trained on. The line's
-own text decides (its CRC-32), so adding a line moves no other.
+own words decide (their CRC-32), so adding a line moves no other, and what is written twice, with or
+without a capital, is in one split.
 """
 
 import re
@@ -55,15 +56,14 @@ def blocks(path: Path) -> tuple[Block, ...]:
     return tuple(found)
 
 
-def is_exam(line: str) -> bool:
-    return zlib.crc32(line.encode("utf-8")) % EXAM_SHARE == 0
+def draw(line: str) -> int:
+    """A number that a line's words decide, whatever their letter case and punctuation."""
+    return zlib.crc32(" ".join(re.findall(r"\w+", line.casefold())).encode("utf-8"))
 
 
 def split_lines(lines: Sequence[str], split: str) -> tuple[str, ...]:
     """Those of the lines that belong to "train" or "exam"; of few lines at least one is each's."""
-    exam = {line for line in lines if is_exam(line)} or {
-        min(lines, key=lambda line: zlib.crc32(line.encode("utf-8")))
-    }
+    exam = {line for line in lines if draw(line) % EXAM_SHARE == 0} or {min(lines, key=draw)}
     if split == "exam":
         return tuple(sorted(exam))
     return tuple(dict.fromkeys(line for line in lines if line not in exam))
