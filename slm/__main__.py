@@ -39,7 +39,7 @@ def main() -> None:
     add = commands.add_parser("export", help="write the checkpoint to models/NAME (needs torch)")
     add.add_argument("--model", default="edge-slm")
     add = commands.add_parser("evaluate", help="examine a model through its real runtime")
-    add.add_argument("--model", help="of the course, or as the endpoint calls it")
+    add.add_argument("--model", nargs="+", default=[], help="of the course, or of the endpoint")
     add.add_argument("--quant", nargs="+", default=["Q8_0"], help="e.g. F16 Q8_0 Q4_K_M")
     add.add_argument("--sets", nargs="+", default=["patterns", "unseen", "natural"])
     add.add_argument("--share", type=float, default=1.0, help="part of the cases, e.g. 0.1")
@@ -70,9 +70,13 @@ def main() -> None:
         from helpers.model import ModelError
         from slm.evaluate import RESULTS, ExamError, evaluate
 
+        if arguments.base_url and (arguments.constrained or arguments.quant != ["Q8_0"]):
+            parser.error(
+                "--quant and --constrained are for models of the course, not for --base-url"
+            )
         try:
             evaluate(
-                arguments.model,
+                tuple(arguments.model),
                 tuple(arguments.quant),
                 tuple(arguments.sets),
                 arguments.share,

@@ -1,6 +1,6 @@
-"""The examination of a model: `python -m slm evaluate`.
+"""The examination of models: `python -m slm evaluate`.
 
-Asks the model through its real runtime (GGUF, llama.cpp's server, the OpenAI client) or whatever
+Asks a model through its real runtime (GGUF, llama.cpp's server, the OpenAI client) or whatever
 answers at an OpenAI-compatible address, prints one table, and writes all of it, every case with its
 verdict, to a JSON file.
 
@@ -12,13 +12,15 @@ verdict, to a JSON file.
 import json
 import os
 import time
+from itertools import islice, product
 from pathlib import Path
 
 from tqdm import tqdm
 
 from helpers import backends
-from helpers import model as models
+from helpers import model as model_files
 from slm import tokenizer as text
+from slm.corpus import conversations
 from slm.exam import statistics
 from slm.exam.asking import ExamError, Reply, ask_all
 from slm.exam.baselines import BASELINES
@@ -30,9 +32,12 @@ CALLS = "calls"
 
 
 def graded(replies, show: int = 0) -> dict:
-    """Everything about one answerer: its verdicts by case, the rates, validity, AUROC."""
-    verdicts, seconds = {}, time.perf_counter()
-    scores, right_calls, valid, refused, shown = [], [], [], [], {}
+    """Everything about one answerer: its verdicts by case, the rates, validity, AUROC.
+
+    The AUROC is of calls made where calls are right, in the drawn sets: each has one right answer.
+    """
+    verdicts, started = {}, time.perf_counter()
+    scores, right_calls, valid, shown = [], [], [], {}
     for case, reply in replies:
         verdict = not reply.error and is_right(
             case.grade, case.messages, reply.said, reply.calls, case.expected
@@ -41,10 +46,11 @@ def graded(replies, show: int = 0) -> dict:
             "set": case.set,
             "measure": case.measure,
             "task": case.task or case.id,
+            "is_call": case.grade["kind"] == CALLS,
             "right": verdict,
         }
         if reply.error:
-            refused.append(reply.error)
+            verdicts[case.id]["error"] = reply.error
         if reply.is_valid is not None:
             valid.append(reply.is_valid)
             if reply.logprob is not None and case.grade["kind"] == CALLS and case.set != "natural":
@@ -57,8 +63,8 @@ def graded(replies, show: int = 0) -> dict:
         "rates": rates(verdicts),
         "valid calls": rate(valid),
         "auroc": statistics.auroc(scores, right_calls),
-        "refused": len(refused),
-        "seconds": round(time.perf_counter() - seconds, 1),
+        "refused": sum("error" in verdict for verdict in verdicts.values()),
+        "seconds": round(time.perf_counter() - started, 1),
         "cases": verdicts,
     }
 
@@ -82,22 +88,18 @@ def wrong(case: Case, reply: Reply) -> str:
     """A wrong case in a few lines."""
     asked = [m["content"] for m in case.messages if m["role"] != "assistant"][-2:]
     got = reply.error or reply.calls or reply.said
-    right = case.grade["accept"] if case.grade["kind"] == CALLS else case.expected.get("content")
+    right = case.expected.get("content") or case.grade["accept"] or case.grade["kind"]
     return f"[{case.set}: {case.measure}] {asked}\n    right: {right}\n    said:  {got}"
 
 
 def held_out_texts(count: int = 200) -> list[str]:
     """Conversations of the exam's split, as the model reads them."""
-    from itertools import islice
-
-    from slm.corpus import conversations
-
     drawn = islice(conversations(20_261, "exam"), count)
     return [text.render(conversation.messages, conversation.tools) for conversation in drawn]
 
 
 def evaluate(
-    model: str | None = None,
+    models: tuple[str, ...] = (),
     quants: tuple[str, ...] = ("Q8_0",),
     sets: tuple[str, ...] = SETS,
     share: float = 1.0,
@@ -107,8 +109,9 @@ def evaluate(
     show: int = 0,
     output: Path | None = RESULTS,
 ) -> dict:
-    """Examine a model and return what is written to `output`.
+    """Examine models and return what is written to `output`.
 
+    models: of the course, `edge-slm` without any; with base_url one, or the first that is served.
     share: of every measure only the first part of that size. constrained: calls once more under the
     grammar of the tools' schemas. base_url: a running OpenAI-compatible endpoint (its key from
     OPENAI_API_KEY) instead of the course's own llama.cpp.
@@ -118,29 +121,29 @@ def evaluate(
     stops answering.
     """
     todo = cases(sets, share)
-    model = model or (None if base_url else "edge-slm")
+    if not base_url:
+        models = models or ("edge-slm",)
+        for model, quant in product(models, quants):
+            model_files.gguf(model, quant)  # a file that cannot be made is better known at once
     columns: dict[str, dict] = {}
     if baselines:
         for name, answer in BASELINES.items():
             columns[name] = graded((case, answer(case)) for case in todo)
     if base_url:
-        with backends.attach(base_url, model) as backend:
+        with backends.attach(base_url, next(iter(models), None)) as backend:
             columns[backend.model] = examined(backend, todo, "constrained", show)
     else:
-        for quant in quants:
+        for model, quant in product(models, quants):
             with backends.start("llama.cpp", model=model, quant=quant) as backend:
-                columns[f"{model} {quant}"] = examined(backend, todo, "free", show)
+                column = columns[f"{model} {quant}"] = examined(backend, todo, "free", show)
                 if constrained:
                     calls = [case for case in todo if case.grade["kind"] == CALLS]
-                    column = examined(backend, calls, "constrained", show)
-                    columns[f"{model} {quant} constrained"] = column
-            columns[f"{model} {quant}"]["perplexity"] = perplexity(model, quant)
-        first = f"{model} {quants[0]}"
-        for quant in quants[1:]:
-            columns[f"{model} {quant}"]["flips"] = flipped(
-                columns[first], columns[f"{model} {quant}"]
-            )
-    report = {"model": model, "sets": list(sets), "share": share, "columns": columns}
+                    held = examined(backend, calls, "constrained", show)
+                    columns[f"{model} {quant} constrained"] = held
+            column["perplexity"] = perplexity(model, quant)
+            if quant != quants[0]:
+                column["flips"] = flipped(columns[f"{model} {quants[0]}"], column)
+    report = {"sets": list(sets), "share": share, "columns": columns}
     print(table(columns))
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +164,7 @@ def examined(backend, todo: list[Case], mode: str, show: int) -> dict:
 def perplexity(model: str, quant: str) -> dict | None:
     """Perplexity on held-out conversations; None without llama-cpp-python."""
     try:
-        value, tokens = statistics.perplexity(models.gguf(model, quant), held_out_texts())
+        value, tokens = statistics.perplexity(model_files.gguf(model, quant), held_out_texts())
     except ImportError:
         return None
     return {"value": round(value, 4), "tokens": tokens}
@@ -172,7 +175,7 @@ def flipped(before: dict, after: dict) -> dict:
 
     def verdicts(column: dict, calls: bool) -> dict[str, bool]:
         wanted = column["cases"].items()
-        return {name: v["right"] for name, v in wanted if not calls or "call" in v["measure"]}
+        return {name: v["right"] for name, v in wanted if v["is_call"] or not calls}
 
     return {
         name: statistics.flips(verdicts(before, calls), verdicts(after, calls))
@@ -189,7 +192,7 @@ def table(columns: dict[str, dict]) -> str:
         rows.append([label, *cells])
     rows.append(["calls that fit a schema", *(cell(c["valid calls"]) for c in columns.values())])
     for name, shown in (
-        ("AUROC of the calls' log-probability", lambda c: number(c.get("auroc"), ".3f")),
+        ("AUROC of calls' log-probability, drawn sets", lambda c: number(c.get("auroc"), ".3f")),
         (
             "perplexity on held-out text",
             lambda c: number((c.get("perplexity") or {}).get("value"), ".3f"),

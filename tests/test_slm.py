@@ -1,20 +1,9 @@
 """Training and export: a run learns, stops, goes on; what it writes says the same in llama.cpp."""
 
-import json
-import urllib.request
-
 import pytest
+from conftest import post
 
 from slm import tokenizer as text
-
-
-def post(backend, path: str, content: dict) -> dict:
-    url = backend.base_url.removesuffix("/v1") + path
-    request = urllib.request.Request(
-        url, json.dumps(content).encode("utf-8"), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=20) as response:
-        return json.loads(response.read())
 
 
 @pytest.mark.needs("torch")

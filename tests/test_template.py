@@ -1,12 +1,11 @@
 """Tokenizer and template: the same text and the same token ids everywhere, and clear refusals."""
 
-import json
 import re
 import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
+from conftest import post
 
 from helpers import backends, model
 from slm import export
@@ -170,15 +169,14 @@ def example() -> Conversation:
         result({"sky": "rain", "temperature": -3.5}),
         result("ok"),
         answer("It rains."),
-        call("list_tasks"),
+        {
+            **call("list_tasks"),
+            "tool_calls": [{"function": function("list_tasks", {"a": [1, "é"]})}],
+        },
         result("none"),
         answer("Nothing to do."),
         user("And the hall to 20?"),
     ]
-    for message in messages:
-        for made in message.get("tool_calls", []):
-            if not isinstance(made["function"]["arguments"], str):
-                made["function"]["arguments"] = as_json(made["function"]["arguments"])
     tools = [TOOLS[name] for name in ("get_weather", "plan_route", "list_tasks")]
     return Conversation("example", messages, [*tools, NESTED, EMPTY, BARE])
 
@@ -191,7 +189,7 @@ def test_only_what_the_assistant_says_is_learnt():
         '<tool_call>{"name":"get_weather","arguments":{"city":"São \\"Paulo\\""}}</tool_call>'
         '<tool_call>{"name":"plan_route","arguments":{"origin":"A","destination":"B","avoid_tolls":true}}'
         "</tool_call><|im_end|>It rains.<|im_end|>"
-        '<tool_call>{"name":"list_tasks","arguments":{}}</tool_call><|im_end|>'
+        '<tool_call>{"name":"list_tasks","arguments":{"a":[1,"é"]}}</tool_call><|im_end|>'
         "Nothing to do.<|im_end|>"
     )
 
@@ -243,15 +241,6 @@ def blank(folder, tmp_path_factory):
         started = backends.start("llama.cpp", model="blank", quant="F16")
     with started:
         yield started
-
-
-def post(backend, path: str, content: dict) -> dict:
-    url = backend.base_url.removesuffix("/v1") + path
-    request = urllib.request.Request(
-        url, json.dumps(content).encode("utf-8"), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=20) as response:
-        return json.loads(response.read())
 
 
 def test_llama_cpp_renders_and_tokenizes_as_training_did(blank):

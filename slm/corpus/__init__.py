@@ -43,8 +43,9 @@ def conversations(
 ) -> Iterator[Conversation]:
     """Yield conversations for ever; the same seed gives the same ones.
 
-    split: "train" or "exam". A pattern belongs to one of the two only, and so do the values that
-    come from lists, so that nothing said in the exam was said in training.
+    split: "train" or "exam". What a user says, what a tool returns and the values that come from
+    lists belong to one of the two only, and so does every passage. The plans of chains, labels,
+    rules and the wordings of answers are shared.
     """
     shares = shares or SHARES
     skills = [import_module(f"slm.corpus.skills.{name}") for name in shares]

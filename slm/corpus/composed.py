@@ -70,7 +70,7 @@ def tool(
     }
     sections = {
         "request": [request(rng, words, verb, noun, picked, optional)],
-        "result": result_lines(rng, verb, noun),
+        "result": result_lines(rng, verb, noun, required),
         "error": error_lines(rng, noun),
     }
     schema = {"type": "function", "function": function}
@@ -154,6 +154,7 @@ def request(rng, words: Words, verb: Block, noun: str, picked: list, optional: s
     return text[:1].upper() + text[1:] if rng.random() < 0.55 and text[0] != "{" else text
 
 
+WHEN = {"departure", "start_date", "start_time", "scheduled_for", "arrival", "weekday"}
 # Arguments that go with what is done, not with the thing.
 ADVERBIAL = set(
     """departure start_date start_time scheduled_for duration arrival weekday recipient destination
@@ -162,8 +163,14 @@ ADVERBIAL = set(
 FRONT = {"for", "on", "at", "in", "with", "by", "from", "to"}
 
 
-def result_lines(rng: random.Random, verb: Block, noun: str) -> list[str]:
+def result_lines(rng: random.Random, verb: Block, noun: str, required: list[str]) -> list[str]:
     """Results in the form of a written tool's, with the answers to them."""
+    when = next((label for label in required if label in WHEN), None)
+    if when and "gets" not in verb.head:  # what is to be done later is not done yet
+        return [
+            f"{rng.choice(OK)} => That is arranged for the {noun}: {{{when}}}.",
+            f'{{"{when}": "{{{when}}}", "accepted": true}} => Accepted for the {noun}: {{{when}}}.',
+        ]
     if "result" in verb.sections:
         return [line.replace("NOUN", noun) for line in verb.sections["result"]]
     if "gets" in verb.head:
@@ -179,15 +186,15 @@ def result_lines(rng: random.Random, verb: Block, noun: str) -> list[str]:
 
 
 FOUND = [
-    '{"status": "{status}"} => The status of the NOUN is {status}. | The NOUN: {status}.',
-    '{"status": "{status}", "updated": "{day}"} => The NOUN is marked as {status}, last updated on '
-    "{day}. | Its status is {status}, as of {day}.",
-    '{"state": "{status}", "contact": "{email}"} => The NOUN is listed as {status}; the contact is '
-    "{email}. | It is {status}. Questions go to {email}.",
-    '{"found": true, "status": "{status}", "changes": {small}} => I found the NOUN: its status is '
-    "{status}, with {small} changes. | The status is {status}, after {small} changes.",
-    '{"status": "{status}", "note": "seen by {person}"} => The NOUN is marked {status}, and '
-    "{person} has seen it. | Status {status}; it was seen by {person}.",
+    '{"status": "{state}"} => The status of the NOUN is {state}. | The NOUN: {state}.',
+    '{"status": "{state}", "updated": "{day}"} => The NOUN is marked as {state}, last updated on '
+    "{day}. | Its status is {state}, as of {day}.",
+    '{"state": "{state}", "contact": "{email}"} => The NOUN is listed as {state}; the contact is '
+    "{email}. | It is {state}. Questions go to {email}.",
+    '{"found": true, "status": "{state}", "changes": {small}} => I found the NOUN: its status is '
+    "{state}, with {small} changes. | The status is {state}, after {small} changes.",
+    '{"status": "{state}", "note": "seen by {person}"} => The NOUN is marked {state}, and '
+    "{person} has seen it. | Status {state}; it was seen by {person}.",
 ]
 OK = ["ok", "done", '{"ok": true}', '{"status": "ok"}', '{"success": true}']
 
@@ -209,7 +216,7 @@ def error_lines(rng, noun: str) -> list[str]:
 
 def relatives(rng: random.Random, wanted: list[Tool]) -> list[Tool]:
     """Tools about the same thing as a composed one: `cancel_taxi` beside `book_taxi`."""
-    if not wanted or ": " not in wanted[0].block.head:
+    if not wanted or not wanted[0].block.sections or wanted[0].family != "composed":
         return []
     head, _, noun = wanted[0].block.head.partition(": ")
     words = Words("train" if noun in nouns("train") else "exam")

@@ -57,7 +57,11 @@ def blocks(path: Path) -> tuple[Block, ...]:
 
 
 def draw(line: str) -> int:
-    """A number that a line's words decide, whatever their letter case and punctuation."""
+    """A number that a line's words decide, whatever their letter case and punctuation.
+
+    Of a question with its answer, behind a tab or " => ", only the question counts.
+    """
+    line = line.partition("\t")[0].partition(" => ")[0]
     return zlib.crc32(" ".join(re.findall(r"\w+", line.casefold())).encode("utf-8"))
 
 
@@ -100,6 +104,11 @@ class Words:
         if known is None:  # the list is kept too: its id stays its own
             known = self._sections[id(lines)] = (lines, split_lines(lines, self.split))
         return known[1]
+
+    def own(self, name: str) -> list[Block]:
+        """Those blocks that belong to this split as a whole, by their heads."""
+        exam = self.split == "exam"
+        return [one for one in self.blocks(name) if (draw(one.head) % EXAM_SHARE == 0) == exam]
 
     def blocks(self, name: str) -> tuple[Block, ...]:
         return blocks(TEXT / "blocks" / f"{name}.txt")

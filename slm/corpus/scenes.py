@@ -99,9 +99,11 @@ def settle(
         scene.result = result(error_text(rng, found))
     else:
         scene.result = result(shuffled(rng, found))
-    fitting = [one for one in answers.split(" | ") if set(SLOT.findall(one)) <= set(known)]
+    fitting = answers.split(" | ")
     if named:
         fitting = [one for one in fitting if not PRONOUN.match(one)] or fitting
+        mine = set(scene.arguments)
+        fitting = [one for one in fitting if mine & set(SLOT.findall(one))] or fitting
     scene.answer = speech.fill(rng.choice(fitting), known)
     return scene
 

@@ -1,7 +1,8 @@
 """How tools are shown to the model: which others beside them, in what order, under what names.
 
-Half of the time a tool looks as the course has it. Otherwise its name, its arguments' names, its
-description and the order of everything differ, so that the model has to read what it is shown.
+In two conversations of three the tools look as the course has them. Otherwise a tool's name, its
+arguments' names, its description and the order of everything differ, so that the model has to read
+what it is shown.
 """
 
 import random
@@ -151,7 +152,7 @@ def shown(
         if rng.random() < 0.12:
             extra, schema = rng.choice(OPTIONAL)
             if extra not in dict(items):
-                items.insert(rng.randint(0, len(items)), (extra, schema))
+                items.insert(rng.randint(0, len(items)), (extra, dict(schema)))
         for _, schema in items:
             if "enum" in schema and rng.random() < 0.4:
                 schema["enum"] = rng.sample(schema["enum"], len(schema["enum"]))
@@ -203,6 +204,8 @@ def dress(
                 order = schema["function"].get("parameters", {}).get("properties", {})
                 arguments = {key: given[key] for key in order if key in given}
                 made.append({"function": {"name": name, "arguments": as_json(arguments)}})
+                if "accept" in one:
+                    made[-1]["accept"] = {new[key]: value for key, value in one["accept"].items()}
             message = {**message, "tool_calls": made}
         dressed.append(message)
     return Conversation(skill, dressed, [look[0] for _, look in looks])

@@ -7,8 +7,8 @@ from slm.corpus.reading import SLOT, Words
 
 ADVERB = re.compile(r"(today|tomorrow|tonight|yesterday|this|next|last|now)\b", re.I)
 # "the kitchen", but "office 12" and "Ada's room" without an article.
-NAMED = re.compile(r"the |.*(\b\d+|\b\w|'s \w+)$", re.I)
-VOWEL = re.compile(r"(?!uni|use|usu|eu|one\b)[aeiou]", re.I)
+NAMED = re.compile(r"the |.*(\b\d+\w?|\b\w|'s \w+)$", re.I)
+VOWEL = re.compile(r"(?!uni|use|usu|eu|one\b)[aeiou]|8|11\b|18\b", re.I)
 LAST_WORD = re.compile(r"(?:^|(?<=\W))(on|at|the|an?) $", re.I)
 
 
@@ -81,6 +81,9 @@ def lower_first(text: str) -> str:
     return text if text[1:2] in " '" or not text[1:2].islower() else text[:1].lower() + text[1:]
 
 
+POLITE = re.compile(r"\b(?:please|pls|plz|thanks|thank|thx|cheers|kindly)\b", re.I)
+
+
 def typed(rng: random.Random, words: Words, text: str) -> str:
     """What somebody sends: as it is, without the full stop, with thanks, with a word around it."""
     dice = rng.random()
@@ -88,7 +91,7 @@ def typed(rng: random.Random, words: Words, text: str) -> str:
         return lower_first(text)
     if dice < 0.18:
         return text.rstrip(".?!")
-    if dice < 0.21:
+    if dice < 0.21 and not POLITE.search(text):
         return text.rstrip(".") + rng.choice(
             ["!", "!!", " thanks", " please", " pls", ", thank you"]
         )

@@ -88,9 +88,8 @@ def company(rng: random.Random, words: Words) -> str:
     return f"{name} {ending}"
 
 
-COMPANY_ENDINGS = """GmbH;Ltd;Inc.;& Sons;Logistics;Foods;Partners;Trading;Print;Cleaning;AG;LLC;SpA
-Textiles;Electric;Office Supplies;Hotel;Motors;Catering;Software;Studio;Brothers;B.V.;Oy
-Farms;Consulting;Paper;Energy;Security;Dental;Plumbing""".replace("\n", ";").split(";")
+COMPANY_ENDINGS = """GmbH;Ltd;Inc.;& Sons;Partners;Trading;AG;LLC;SpA;Brothers;B.V.;Oy;Group;& Co.
+International;Holding;S.A.;Supplies;Services""".replace("\n", ";").split(";")
 
 
 def city(rng: random.Random, words: Words) -> str:
@@ -217,9 +216,8 @@ def token(rng: random.Random, _words: Words) -> str:
 
 
 def ip(rng: random.Random, _words: Words) -> str:
-    return f"{rng.choice(['10', '192.168', '172.16'])}." + ".".join(
-        str(rng.randint(0, 255)) for _ in range(2)
-    )
+    start = rng.choice(["10.0", "192.168", "172.16", f"10.{rng.randint(1, 250)}"])
+    return f"{start}.{rng.randint(0, 255)}.{rng.randint(1, 254)}"
 
 
 def file(rng: random.Random, words: Words) -> str:
@@ -550,6 +548,7 @@ KINDS: dict[str, Callable] = {
     "product": listed("products"),
     "sky": choice("sunny;cloudy;rainy;foggy;clear;windy;overcast;partly cloudy;misty;stormy"),
     "medicine": listed("medicine"),
+    "state": choice("in order;ready;available;in use;on hold;complete;up to date;waiting;locked"),
     "status": choice("open;pending;ready;failed;closed;done;in progress;waiting;cancelled;active"),
 }
 

@@ -50,7 +50,9 @@ def with_ids(messages: list[dict]) -> list[dict]:
             made = []
             for call in message["tool_calls"]:
                 number += 1
-                made.append({"id": f"call_{number}", "type": "function", **call})
+                made.append(
+                    {"id": f"call_{number}", "type": "function", "function": call["function"]}
+                )
                 waiting.append(f"call_{number}")
             message = {**message, "tool_calls": made}
         elif message["role"] == "tool":
@@ -59,9 +61,9 @@ def with_ids(messages: list[dict]) -> list[dict]:
     return numbered
 
 
-def ask(client: openai.OpenAI, model: str, case: Case, mode: str) -> Reply:
+def ask(client: openai.OpenAI, model: str, case: Case, mode: str, logprobs: bool = True) -> Reply:
     """One case's reply. A request that the endpoint refuses is a reply with an error."""
-    options: dict = {"logprobs": True}
+    options: dict = {"logprobs": True} if logprobs else {}
     if case.tools:
         options["tools"] = case.tools
         if mode == "free":
@@ -81,6 +83,8 @@ def ask(client: openai.OpenAI, model: str, case: Case, mode: str) -> Reply:
     except (openai.NotFoundError, openai.AuthenticationError) as error:
         raise ExamError(f"{client.base_url} refused the request: {error}") from error
     except openai.APIStatusError as error:
+        if "logprobs" in options and "logprob" in str(error).lower():
+            return ask(client, model, case, mode, logprobs=False)
         return Reply(error=str(error))
     choice = answer.choices[0]
     message = choice.message
@@ -90,7 +94,7 @@ def ask(client: openai.OpenAI, model: str, case: Case, mode: str) -> Reply:
             {"name": c.function.name, "arguments": parsed(c.function.arguments)}
             for c in message.tool_calls
         ]
-    elif mode == "free" and CALL.search(reply.said):
+    elif CALL.search(reply.said):  # a call that the endpoint has not read is one all the same
         reply.calls = [call_of(text) for text in CALL.findall(reply.said)]
         reply.said = CALL.sub("", reply.said)
     if reply.calls:
@@ -127,11 +131,19 @@ def fits(call: dict, tools: list[dict]) -> bool:
 def ask_all(
     client: openai.OpenAI, model: str, cases: Iterable[Case], mode: str, at_once: int = 4
 ) -> Iterator[tuple[Case, Reply]]:
-    """The replies in the order of the cases."""
+    """The replies in the order of the cases.
+
+    Raises ExamError when the endpoint refuses twenty in a row: it is not the cases then.
+    """
+    refused = 0
     with ThreadPoolExecutor(at_once) as pool:
         waiting = [(case, pool.submit(ask, client, model, case, mode)) for case in cases]
         try:
-            for case, reply in waiting:
-                yield case, reply.result()
+            for case, promised in waiting:
+                reply = promised.result()
+                refused = refused + 1 if reply.error else 0
+                if refused == 20:
+                    raise ExamError(f"{client.base_url} refuses everything: {reply.error}")
+                yield case, reply
         finally:
             pool.shutdown(cancel_futures=True)

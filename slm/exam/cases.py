@@ -54,10 +54,12 @@ MEASURES = {
     "extraction": ("extraction", {"json"}, 300),
     "answer from a text": ("grounded", {"holds"}, 300),
     "not in the text": ("grounded", {"not there"}, 300),
-    "memory": ("memory", {"calls", "holds", "not there"}, 300),
+    "call from memory": ("memory", {"calls"}, 300),
+    "memory": ("memory", {"holds", "not there"}, 300),
     "drafts": ("drafts", {"draft"}, 300),
     "orders in data ignored": ("authority", {"ignores"}, 300),
-    "roles and rules kept": ("authority", {"refuses", "calls"}, 300),
+    "call that a role allows": ("authority", {"calls"}, 300),
+    "refuses what no role allows": ("authority", {"refuses"}, 300),
 }
 
 
@@ -71,12 +73,27 @@ def turns(conversation: Conversation) -> Iterator[tuple[int, dict]]:
 
 
 def as_expected(message: dict) -> list[dict]:
-    functions = [call["function"] for call in message["tool_calls"]]
-    return [{"name": f["name"], "arguments": json.loads(f["arguments"])} for f in functions]
+    """What calls are right: those made, or what is accepted in their arguments' place."""
+    return [
+        {
+            "name": call["function"]["name"],
+            "arguments": json.loads(call["function"]["arguments"]) | call.get("accept", {}),
+        }
+        for call in message["tool_calls"]
+    ]
+
+
+def plain(message: dict) -> dict:
+    """A message without what only the exam knows of it."""
+    message = {key: value for key, value in message.items() if key != "grade"}
+    if "tool_calls" in message:
+        calls_made = [{"function": call["function"]} for call in message["tool_calls"]]
+        message["tool_calls"] = calls_made
+    return message
 
 
 def patterns() -> Iterator[Case]:
-    """Patterns and values that no training saw, skill by skill."""
+    """Requests, results, values and passages that no training saw, skill by skill."""
     words = Words("exam")
     for measure, (skill, kinds, count) in MEASURES.items():
         generate = import_module(f"slm.corpus.skills.{skill}").generate
@@ -85,7 +102,7 @@ def patterns() -> Iterator[Case]:
         while found < count:
             conversation = generate(rng, words)
             graded = [(p, g) for p, g in turns(conversation) if g["kind"] in kinds]
-            if not graded or (skill == "authority" and is_about_data(conversation, kinds)):
+            if not graded or not belongs(measure, conversation):
                 continue
             if skill != "chains":  # the turn that the skill is about: its first, memory's last
                 graded = [graded[-1] if skill == "memory" else graded[0]]
@@ -102,11 +119,14 @@ def patterns() -> Iterator[Case]:
             found += 1
 
 
-def is_about_data(conversation: Conversation, kinds: set[str]) -> bool:
-    """Whether a conversation is about orders in a tool's result, and such are not asked for."""
-    return "ignores" not in kinds and any(
-        grade["kind"] == "ignores" for _, grade in turns(conversation)
-    )
+def belongs(measure: str, conversation: Conversation) -> bool:
+    """Whether a conversation is one for the measure."""
+    kinds = {grade["kind"] for _, grade in turns(conversation)}
+    if measure == "no call":  # without tools there is nothing to resist
+        return bool(conversation.tools)
+    if measure == "call that a role allows":
+        return not kinds & {"ignores", "refuses"}
+    return True
 
 
 def case_of(
@@ -118,7 +138,7 @@ def case_of(
     grade: dict,
     task: str = "",
 ) -> Case:
-    messages = [{k: v for k, v in m.items() if k != "grade"} for m in conversation.messages]
+    messages = [plain(message) for message in conversation.messages]
     return Case(
         f"{into}: {name}",
         into,

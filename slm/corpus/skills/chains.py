@@ -85,7 +85,8 @@ def written_chain(rng: random.Random, words: Words) -> Conversation:
             tool, *pairs = [part.strip() for part in rest.split("|") if part.strip()]
             arguments = dict(pair.split("=", 1) for pair in pairs)
             made = {key: meant(slots, tool, key, arguments[key]) for key in arguments}
-            messages.append(call(tool, **made))
+            loose = {key: own_words(slots, arguments[key]) for key in arguments}
+            messages.append(loosely(call(tool, **made), loose))
             known = truth.results(tool, made, set(), None)
         elif verb == "result":
             for slot in SLOT.findall(rest):
@@ -104,6 +105,22 @@ def written_chain(rng: random.Random, words: Words) -> Conversation:
     tools = [BOOK[name] for name in dict.fromkeys(names)]
     tools = beside(rng, words, tools, [pattern] * len(tools), max(5, len(tools)))
     return dress(rng, words, "chains", messages, tools)
+
+
+def own_words(slots: "Slots", pattern: str) -> dict | None:
+    """What of a text that the chain words itself a right call must hold; None for a plain value."""
+    names = SLOT.findall(pattern)
+    if not names or SLOT.fullmatch(pattern):
+        return None
+    return {"holds": [str(slots[name][1]) for name in names]}
+
+
+def loosely(message: dict, loose: dict[str, dict | None]) -> dict:
+    """A call whose texts the exam judges by what they hold: nobody could guess the wording."""
+    accept = {key: value for key, value in loose.items() if value}
+    if accept:
+        message["tool_calls"][0]["accept"] = accept
+    return message
 
 
 class Slots(dict):

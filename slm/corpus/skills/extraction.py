@@ -65,7 +65,7 @@ def generate(rng: random.Random, words: Words) -> Conversation:
             said[slot], meant[slot] = field.draw(rng, words, block)
         else:
             said[slot] = slot_value(rng, words, slot)[0]
-    text = speech.fill(pattern.replace("\\n", "\n"), said)
+    text = speech.fill(pattern.replace("\\n", "\n").replace("\\t", "\t"), said)
     shape = schema(rng, wanted, labels)
     asked = rng.choice(words["extraction_ask"]).replace("FIELDS", shape).replace("\\n", "\n")
     content = {labels[f.name]: meant.get(f.name) for f in wanted}

@@ -9,7 +9,7 @@ from slm.corpus.toolbook import slot_value
 
 
 def generate(rng: random.Random, words: Words) -> Conversation:
-    block = rng.choice(words.blocks("passages"))
+    block = rng.choice(words.own("passages"))  # whole: nothing of it is in the other split
     slots: dict[str, str] = {}
 
     def filled(pattern: str) -> str:
@@ -23,10 +23,10 @@ def generate(rng: random.Random, words: Words) -> Conversation:
     turns = []
     for _ in range(rng.choice([1, 1, 2, 3])):
         if rng.random() < 0.35:
-            question = rng.choice(words.of(block.sections["missing"]))
+            question = rng.choice(block.sections["missing"])
             said, accept = rng.choice(words["not_there"]), None
         else:
-            question, _, answers = rng.choice(words.of(block.sections["facts"])).partition(" => ")
+            question, _, answers = rng.choice(block.sections["facts"]).partition(" => ")
             accept = [filled(one) for one in answers.split(" | ")]
             said = rng.choice(accept)
         question = filled(question)

@@ -30,21 +30,23 @@ def again(rng: random.Random, words: Words) -> Conversation:
         if names:
             break
     scene = full_scene(rng, words, tool)
+    first = scene.arguments
     messages = [*system(rng, words), user(scene.text), *scene.turns()]
     lower = scene.text == scene.text.lower()
     for _ in range(rng.choice([1, 1, 2])):
-        name = rng.choice(names)
+        name = rng.choice([one for one in names if one in scene.arguments] or names)
         kept = {key: value for key, value in scene.arguments.items() if key != name}
         said, meant = drawn(rng, words, tool, name, lower, kept)
-        if name not in scene.arguments or meant == scene.arguments[name]:
-            continue
         pattern = rng.choice(tool.lines(words, f"follow {name}"))
-        if set(SLOT.findall(pattern)) != {name}:
+        if meant == scene.arguments.get(name) or set(SLOT.findall(pattern)) != {name}:
             continue
-        scene = replace(scene, arguments={**scene.arguments, name: meant})
-        scene = settle(rng, words, scene)
+        made = {key: meant if key == name else scene.arguments.get(key) for key in tool.properties}
+        made = {key: value for key, value in made.items() if value is not None}
+        scene = settle(rng, words, replace(scene, arguments=made))
         text = speech.fill(pattern.lower() if lower else pattern, {name: said})
         messages += [user(text), *scene.turns()]
+    if scene.arguments is first:
+        return again(rng, words)
     return dress(rng, words, "memory", messages, beside(rng, words, [tool], [scene.pattern]))
 
 

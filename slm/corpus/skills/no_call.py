@@ -50,7 +50,9 @@ def no_tool(rng: random.Random, words: Words, messages: list[dict]) -> Conversat
     tools = [
         tool
         for tool in beside(rng, words, [wish.tool], [wish.pattern])
-        if tool is not wish.tool and may_stand_beside(wish.pattern, wish.tool, tool)
+        if tool is not wish.tool
+        and not wish.tool.family == tool.family == "composed"
+        and may_stand_beside(wish.pattern, wish.tool, tool)
     ]
     messages += [user(wish.text), answer(rng.choice(words["no_tool_answers"]), "talk")]
     return dress(rng, words, "no_call", messages, tools)

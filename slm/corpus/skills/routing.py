@@ -58,8 +58,7 @@ def generate(rng: random.Random, words: Words) -> Conversation:
     shown = Block(block.head, [_renamed(line, names) for line in block.lines], {})
     system = instruction(rng, words, list(names.values()), shown)
     messages = [{"role": "system", "content": system}]
-    for _ in range(rng.choice([1, 1, 1, 2])):
-        label = rng.choice(labels)
+    for label in rng.sample(labels, rng.choice([1, 1, 1, 2])):
         messages += [user(message(rng, words, block, label)), answer(names[label], "label")]
     return Conversation("routing", messages)
 
