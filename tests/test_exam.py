@@ -468,6 +468,7 @@ def test_an_endpoint_that_refuses_everything_ends_the_exam(status):
         (["--share", "7"], "share is between 0 and 1"),
         (["--model", "gpt"], "there is no model 'gpt'"),
         (["--base-url", "http://127.0.0.1:9/v1", "--share", "0.01"], "127.0.0.1:9"),
+        (["--base-url", "http://127.0.0.1:9/v1", "--constrained"], "are for models of the course"),
     ],
 )
 def test_the_command_says_what_is_wrong(options, reason):

@@ -46,6 +46,8 @@ def tool(
     groups = nouns(words.split)[noun]
     verb = verb or rng.choice([one for one in words.blocks("verbs") if suits(one, groups)])
     known = [block for block in words.blocks("arguments") if suits(block, groups, verb)]
+    if "gets" in verb.head:  # when and how much is no question of those who look something up
+        known = [one for one in known if one.head.split()[0] not in WHEN | MEASURES]
     count = rng.choices([0, 1, 2, 3], [5, 40, 40, 15])[0]
     count = count if verb.head in ALONE else max(1, count)
     picked = rng.sample(known, min(count, len(known)))
@@ -155,6 +157,7 @@ def request(rng, words: Words, verb: Block, noun: str, picked: list, optional: s
 
 
 WHEN = {"departure", "start_date", "start_time", "scheduled_for", "arrival", "weekday"}
+MEASURES = {"weight", "quantity", "repeat", "duration", "discount", "deposit"}
 # Arguments that go with what is done, not with the thing.
 ADVERBIAL = set(
     """departure start_date start_time scheduled_for duration arrival weekday recipient destination
