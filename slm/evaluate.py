@@ -48,6 +48,8 @@ def graded(replies, show: int = 0) -> dict:
             "task": case.task or case.id,
             "is_call": case.grade["kind"] == CALLS,
             "right": verdict,
+            "said": reply.said,
+            "calls": reply.calls,
         }
         if reply.error:
             verdicts[case.id]["error"] = reply.error

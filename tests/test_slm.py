@@ -18,9 +18,9 @@ def test_training_learns_stops_and_resumes(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "CHUNK", 32)
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
         train.train("tiny", train.Recipe(), resume=True)
-    path = train.train("tiny", train.Recipe(minutes=1), compiled=False, chunks=4)
+    path = train.train("tiny", train.Recipe(minutes=5), compiled=False, chunks=4)
     first = torch.load(path, weights_only=True)["state"]
-    path = train.train("tiny", train.Recipe(minutes=1), resume=True, compiled=False, chunks=12)
+    path = train.train("tiny", train.Recipe(minutes=5), resume=True, compiled=False, chunks=12)
     second = torch.load(path, weights_only=True)["state"]
     assert (first["chunk"], second["chunk"]) == (4, 12)
     assert second["tokens"] > first["tokens"]

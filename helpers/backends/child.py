@@ -112,8 +112,11 @@ def announce_ready_and_wait(begin) -> None:
         ready = begin()
     except RuntimeError as error:  # the library's own log, before this line, has the reason
         sys.exit(str(error))
-    os.write(channel, (json.dumps(ready) + "\n").encode("ascii"))
-    os.close(channel)
-    while os.read(0, 1024):
+    try:
+        os.write(channel, (json.dumps(ready) + "\n").encode("ascii"))
+        os.close(channel)
+        while os.read(0, 1024):
+            pass
+    except OSError:  # the parent has gone already; an exception would wait for the server's threads
         pass
     os._exit(0)

@@ -108,6 +108,9 @@ def _serve() -> None:
         settings.prefill_assistant = False
         settings.endpoint_metrics = True
         settings.ui = False
+        # Prompts of the past are kept in memory, up to 8 GB by default, and searched at each new
+        # one: after some thousands it is that which takes the time.
+        settings.cache_ram_mib = 64
         # Warnings and errors: a log that grows with each request helps nobody.
         settings.verbosity = 2
         server = xllamacpp.Server(settings)
