@@ -41,7 +41,7 @@ def main() -> None:
     add = commands.add_parser("evaluate", help="examine a model through its real runtime")
     add.add_argument("--model", nargs="+", default=[], help="of the course, or of the endpoint")
     add.add_argument("--quant", nargs="+", default=["Q8_0"], help="e.g. F16 Q8_0 Q4_K_M")
-    add.add_argument("--sets", nargs="+", default=["patterns", "unseen", "natural"])
+    add.add_argument("--sets", nargs="+", help="of patterns, unseen, natural; all without it")
     add.add_argument("--share", type=float, default=1.0, help="part of the cases, e.g. 0.1")
     add.add_argument("--constrained", action="store_true", help="calls also under a grammar")
     add.add_argument("--base-url", help="an OpenAI-compatible endpoint; its key: OPENAI_API_KEY")
@@ -68,7 +68,7 @@ def main() -> None:
     else:
         from helpers.backends import BackendError
         from helpers.model import ModelError
-        from slm.evaluate import RESULTS, ExamError, evaluate
+        from slm.evaluate import RESULTS, SETS, ExamError, evaluate
 
         if arguments.base_url and (arguments.constrained or arguments.quant != ["Q8_0"]):
             parser.error(
@@ -78,7 +78,7 @@ def main() -> None:
             evaluate(
                 tuple(arguments.model),
                 tuple(arguments.quant),
-                tuple(arguments.sets),
+                tuple(arguments.sets or SETS),
                 arguments.share,
                 arguments.constrained,
                 base_url=arguments.base_url,

@@ -22,20 +22,23 @@ def groups_in(text: str) -> frozenset[str]:
     return frozenset(part.strip() for part in text.split(",") if part.strip())
 
 
-@cache
-def _listed(key: str, lines: tuple[str, ...]) -> frozenset[str] | None:
+def listed(block: Block, key: str) -> frozenset[str] | None:
     """What a block's line `key: a, b` lists; None without such a line."""
-    found = next((line for line in lines if line.startswith(f"{key}:")), None)
-    return None if found is None else groups_in(found.partition(":")[2])
+    return next(map(groups_in, block.under(key)), None)
 
 
-def suits(block: Block, groups: frozenset[str], verb: Block | None = None) -> bool:
-    """Whether a verb, an argument or a fact goes with things of these groups, and with the verb."""
-    lines = tuple(block.lines)
-    wanted, verbs_ = _listed("for", lines), _listed("verbs", lines)
-    if wanted is not None and not wanted & groups:
-        return False
-    return verb is None or verbs_ is None or verb.head.split()[0] in verbs_
+@cache
+def fitting(kind: str, groups: frozenset[str], verb: str = "") -> tuple[Block, ...]:
+    """The "verbs" or "arguments" that go with things of these groups, and with a verb.
+
+    A line `for:` of a block lists its groups, `verbs:` its verbs; without one all will do.
+    """
+    found = []
+    for block in Words("train").blocks(kind):  # not split
+        wanted, verbs = listed(block, "for"), listed(block, "verbs")
+        if (wanted is None or wanted & groups) and (not verb or verbs is None or verb in verbs):
+            found.append(block)
+    return tuple(found)
 
 
 def tool(
@@ -44,8 +47,8 @@ def tool(
     """A new tool, with a few requests and results for it in its block, as a written one has."""
     noun = noun or rng.choice(list(nouns(words.split)))
     groups = nouns(words.split)[noun]
-    verb = verb or rng.choice([one for one in words.blocks("verbs") if suits(one, groups)])
-    known = [block for block in words.blocks("arguments") if suits(block, groups, verb)]
+    verb = verb or rng.choice(fitting("verbs", groups))
+    known = fitting("arguments", groups, verb.head.split()[0])
     if "gets" in verb.head:  # when and how much is no question of those who look something up
         known = [one for one in known if one.head.split()[0] not in WHEN | MEASURES]
     count = rng.choices([0, 1, 2, 3], [5, 40, 40, 15])[0]
@@ -91,11 +94,8 @@ def wish_about_it(rng: random.Random, words: Words) -> tuple[Block, str, str]:
     """A verb, a wish in its words about "it", and a noun that the two fit."""
     while True:
         noun = rng.choice(list(nouns(words.split)))
-        known = [
-            one
-            for one in words.blocks("verbs")
-            if one.head in ALONE and suits(one, nouns(words.split)[noun])
-        ]
+        groups = nouns(words.split)[noun]
+        known = [one for one in fitting("verbs", groups) if one.head in ALONE]
         if not known:
             continue
         verb = rng.choice(known)
@@ -223,6 +223,5 @@ def relatives(rng: random.Random, wanted: list[Tool]) -> list[Tool]:
         return []
     head, _, noun = wanted[0].block.head.partition(": ")
     words = Words("train" if noun in nouns("train") else "exam")
-    groups = nouns(words.split)[noun]
-    others = [one for one in words.blocks("verbs") if one.head != head and suits(one, groups)]
+    others = [one for one in fitting("verbs", nouns(words.split)[noun]) if one.head != head]
     return [tool(rng, words, noun, verb) for verb in rng.sample(others, min(3, len(others)))]

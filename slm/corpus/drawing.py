@@ -4,18 +4,12 @@ import random
 
 from slm.corpus import composed
 from slm.corpus.reading import Words
-from slm.corpus.toolbook import COURSE, FAMILIES, Tool
-
-
-def course_tool(rng: random.Random) -> Tool:
-    return rng.choice(list(FAMILIES[rng.choice(COURSE)].values()))
+from slm.corpus.toolbook import COURSE, FAMILIES, Tool, any_of
 
 
 def written_tool(rng: random.Random) -> Tool:
     """One of the course's, or of the other families that the corpus has text for."""
-    if rng.random() < 0.6:
-        return course_tool(rng)
-    return rng.choice(list(FAMILIES[rng.choice(list(FAMILIES))].values()))
+    return any_of(rng, COURSE if rng.random() < 0.6 else FAMILIES)
 
 
 def any_tool(rng: random.Random, words: Words) -> Tool:

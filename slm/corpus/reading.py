@@ -37,6 +37,11 @@ class Block:
     lines: list[str] = field(default_factory=list)
     sections: dict[str, list[str]] = field(default_factory=dict)
 
+    def under(self, key: str) -> list[str]:
+        """What its lines `key: ...` say."""
+        start = f"{key}:"
+        return [line[len(start) :].strip() for line in self.lines if line.startswith(start)]
+
 
 @cache
 def blocks(path: Path) -> tuple[Block, ...]:

@@ -44,15 +44,10 @@ def scene(
             said[slot], meant[slot] = drawn(rng, words, tool, slot, lower, meant)
         else:
             said[slot] = slot_value(rng, words, slot)[0]
-    meant |= fixed
-    text = pattern.lower() if lower else pattern
-    if rng.random() < 0.07:
-        text = speech.careless(rng, text)
-    text = speech.fill(text, said)
+    text = speech.fill(speech.as_typed(rng, pattern, lower), said)
     if not bare:
         text = speech.typed(rng, words, text)
-    arguments = {name: meant[name] for name in tool.properties if name in meant}
-    return Scene(tool, pattern, text, arguments, said)
+    return Scene(tool, pattern, text, meant | fixed, said)
 
 
 def drawn(rng, words, tool: Tool, argument: str, lower: bool, meant: dict) -> tuple[str, object]:

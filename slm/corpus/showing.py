@@ -12,7 +12,7 @@ from functools import cache
 from slm.corpus import composed
 from slm.corpus.conversation import Conversation, as_json
 from slm.corpus.reading import Block, Words
-from slm.corpus.toolbook import BOOK, COURSE, FAMILIES, HELD_OUT, Tool
+from slm.corpus.toolbook import ALL_FAMILIES, COURSE, FAMILIES, Tool, any_of
 from slm.corpus.values import mixed
 
 # Tools that one wish may fit: they are shown together only when the wish names its own thing.
@@ -64,14 +64,9 @@ def may_stand_beside(pattern: str, tool: Tool, other: Tool) -> bool:
     return bool(re.search(own, pattern, re.I)) and not re.search(others, pattern, re.I)
 
 
-@cache
-def _near(name: str) -> frozenset[str]:
-    lines = [line for line in BOOK[name].block.lines if line.startswith("near:")]
-    return frozenset(re.split(r"[,;\s]+", " ".join(lines).replace("near:", " ").strip()))
-
-
-def near(tool: Tool) -> frozenset[str]:
-    return _near(tool.name) if tool.name in BOOK else frozenset()
+def near(tool: Tool) -> set[str]:
+    """The tools that a wish for this one may be taken for, as its block says."""
+    return {name for line in tool.block.under("near") for name in re.findall(r"\w+", line)}
 
 
 def beside(
@@ -80,7 +75,7 @@ def beside(
     """The wanted tools among others, in any order: one to `most`, or all that are wanted."""
     count = max(len(wanted), rng.choices(range(1, most + 1), [1, 2, 3, 3, 3, 1][:most])[0])
     shown = list(wanted)
-    own_family = list((FAMILIES | HELD_OUT).get(wanted[0].family, {}).values()) if wanted else []
+    own_family = list(ALL_FAMILIES.get(wanted[0].family, {}).values()) if wanted else []
     own_family = own_family or composed.relatives(rng, wanted)
     tries = 0
     while len(shown) < count and tries < 30:
@@ -89,9 +84,9 @@ def beside(
         if dice < 0.45 and own_family:
             other = rng.choice(own_family)
         elif dice < 0.7:
-            other = rng.choice(list(FAMILIES[rng.choice(COURSE)].values()))
+            other = any_of(rng, COURSE)
         elif dice < 0.9:
-            other = rng.choice(list(FAMILIES[rng.choice(list(FAMILIES))].values()))
+            other = any_of(rng, FAMILIES)
         else:
             other = composed.tool(rng, words)
         if any(other.name == one.name for one in shown):

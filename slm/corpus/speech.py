@@ -57,6 +57,12 @@ def is_lower(rng: random.Random) -> bool:
     return rng.random() < 0.12
 
 
+def as_typed(rng: random.Random, pattern: str, lower: bool = False, mistakes: float = 0.07) -> str:
+    """A pattern in lower case or not, and as often as `mistakes` says with one or two of these."""
+    pattern = pattern.lower() if lower else pattern
+    return careless(rng, pattern) if rng.random() < mistakes else pattern
+
+
 def careless(rng: random.Random, pattern: str) -> str:
     """A pattern with a typing mistake or two, never in a slot."""
     pieces = SLOT.split(pattern)  # texts at even places, slots' names at odd ones

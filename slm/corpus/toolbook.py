@@ -9,6 +9,7 @@ A tool is one block, its head the line that the model reads:
 
 import random
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -151,10 +152,7 @@ def read_family(path: Path, held_out: bool = False) -> dict[str, Tool]:
     found = {}
     for block in blocks(path):
         made = schema(block.head)
-        kinds = {}
-        for line in block.lines:
-            if line.startswith("kinds:"):
-                kinds |= dict(KIND.findall(line))
+        kinds = dict(KIND.findall(" ".join(block.under("kinds"))))
         tool = Tool(path.stem, made, kinds, block, held_out)
         found[tool.name] = tool
     return found
@@ -163,9 +161,11 @@ def read_family(path: Path, held_out: bool = False) -> dict[str, Tool]:
 # By family, and all of them by name. What lies with the exam is never trained on.
 FAMILIES = {path.stem: read_family(path) for path in sorted((TEXT / "tools").glob("*.txt"))}
 HELD_OUT = {path.stem: read_family(path, True) for path in sorted(EXAM.glob("*.txt"))}
-BOOK = {
-    name: tool
-    for family in [*FAMILIES.values(), *HELD_OUT.values()]
-    for name, tool in family.items()
-}
-TOOLS = {name: BOOK[name].schema for family in COURSE for name in FAMILIES.get(family, {})}
+ALL_FAMILIES = FAMILIES | HELD_OUT
+BOOK = {name: tool for family in ALL_FAMILIES.values() for name, tool in family.items()}
+TOOLS = {name: BOOK[name].schema for family in COURSE for name in FAMILIES[family]}
+
+
+def any_of(rng: random.Random, families: Iterable[str]) -> Tool:
+    """A tool of one of the families, each family as likely as the other."""
+    return rng.choice(list(ALL_FAMILIES[rng.choice(list(families))].values()))

@@ -19,7 +19,6 @@ from slm.exam.cases import Case
 
 MAX_TOKENS = 320
 CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|$)", re.S)
-MODES = ("free", "constrained")
 
 
 @dataclass

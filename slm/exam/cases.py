@@ -16,7 +16,7 @@ from slm.corpus.conversation import Conversation, calls, user
 from slm.corpus.reading import Words
 from slm.corpus.scenes import scene
 from slm.corpus.showing import beside, dress
-from slm.corpus.toolbook import BOOK, COURSE, FAMILIES, HELD_OUT, TOOLS
+from slm.corpus.toolbook import BOOK, COURSE, HELD_OUT, TOOLS, any_of
 
 NATURAL = Path(__file__).with_name("natural.jsonl")
 SETS = ("patterns", "unseen", "natural")
@@ -154,23 +154,30 @@ def case_of(
 def unseen() -> Iterator[Case]:
     """The course's tools under names that no training used, and families of tools it never had."""
     words = Words("exam")
-    for measure, count in (("call, renamed tools", 500), ("call, new families", 500)):
+
+    def renamed(rng: random.Random) -> Conversation:
+        tool = any_of(rng, COURSE)
+        wish = scene(rng, words, tool)
+        tools = beside(rng, words, [tool], [wish.pattern], 5)
+        messages = [user(wish.text), calls(wish.function)]
+        return dress(rng, words, "unseen", messages, tools, disguise=1.0)
+
+    def of_a_new_family(rng: random.Random) -> Conversation:
+        tool = any_of(rng, HELD_OUT)
+        wish = scene(rng, words, tool)
+        family = [one for one in HELD_OUT[tool.family].values() if one is not tool]
+        tools = [tool, *rng.sample(family, min(len(family), rng.randint(0, 4)))]
+        rng.shuffle(tools)
+        messages = [user(wish.text), calls(wish.function)]
+        return dress(rng, words, "unseen", messages, tools, disguise=0.0)
+
+    for measure, drawn in (
+        ("call, renamed tools", renamed),
+        ("call, new families", of_a_new_family),
+    ):
         rng = random.Random(f"{SEED} {measure}")
-        for number in range(count):
-            if measure == "call, renamed tools":
-                tool = rng.choice(list(FAMILIES[rng.choice(COURSE)].values()))
-            else:
-                tool = rng.choice(list(HELD_OUT[rng.choice(list(HELD_OUT))].values()))
-            wish = scene(rng, words, tool)
-            if measure == "call, renamed tools":
-                tools = beside(rng, words, [tool], [wish.pattern], 5)
-            else:  # among its own family
-                family = [t for t in HELD_OUT[tool.family].values() if t is not tool]
-                tools = [tool, *rng.sample(family, min(len(family), rng.randint(0, 4)))]
-                rng.shuffle(tools)
-            messages = [user(wish.text), calls(wish.function)]
-            disguise = 1.0 if measure == "call, renamed tools" else 0.0
-            conversation = dress(rng, words, "unseen", messages, tools, disguise)
+        for number in range(500):
+            conversation = drawn(rng)
             position, grade = next(turns(conversation))
             yield case_of(f"{measure} {number}", "unseen", measure, conversation, position, grade)
 

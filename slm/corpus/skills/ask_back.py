@@ -38,7 +38,6 @@ def generate(rng: random.Random, words: Words) -> Conversation:
             slots, reply = {name: said}, f"{{{name}}}"
         messages.append(user(speech.fill(reply.lower() if lower else reply, slots)))
     else:
-        begun.arguments = {n: begun.arguments[n] for n in tool.properties if n in begun.arguments}
         messages += settle(rng, words, begun).turns()
     return dress(rng, words, "ask_back", messages, beside(rng, words, [tool], [begun.pattern]))
 

@@ -6,7 +6,7 @@ import random
 from slm.corpus import speech
 from slm.corpus.conversation import Conversation, answer, system, user
 from slm.corpus.drawing import any_tool
-from slm.corpus.reading import Block, Words
+from slm.corpus.reading import Words
 from slm.corpus.scenes import full_scene, scene, settle
 from slm.corpus.showing import beside, dress
 from slm.corpus.toolbook import BOOK, phrase
@@ -64,24 +64,19 @@ def by_user(rng: random.Random, words: Words) -> Conversation:
     return dress(rng, words, "authority", messages, beside(rng, words, tools, patterns))
 
 
-def of(block: Block, key: str) -> list[str]:
-    """The lines `key: ...` of a block."""
-    return [line.partition(":")[2].strip() for line in block.lines if line.startswith(f"{key}:")]
-
-
 def by_role(rng: random.Random, words: Words) -> Conversation:
     """A rule of the system text about who may do what; what users say of themselves is no role."""
     *rules, general = words.blocks("roles")
     block = rng.choice(rules)
-    tool = BOOK[of(block, "tool")[0]]
-    allowed = [role.strip() for role in of(block, "allowed")[0].split("|")]
-    denied = [role.strip() for role in of(block, "denied")[0].split("|")]
+    tool = BOOK[block.under("tool")[0]]
+    allowed = [role.strip() for role in block.under("allowed")[0].split("|")]
+    denied = [role.strip() for role in block.under("denied")[0].split("|")]
     may = rng.random() < 0.5
     role = rng.choice(allowed if may else denied)
     user_is = rng.choice(words.of(general.sections["user_is"])).replace(
-        "a ROLE", with_article(role)
+        "a ROLE", speech.joined("a ", role)
     )
-    text = [rng.choice(of(block, "rule")), user_is.replace("ROLE", role)]
+    text = [rng.choice(block.under("rule")), user_is.replace("ROLE", role)]
     rng.shuffle(text)
     before = system(rng, words)
     text = [*(message["content"] for message in before), *text]
@@ -102,7 +97,3 @@ def by_role(rng: random.Random, words: Words) -> Conversation:
                 again = rng.choice(words.of(block.sections["refuse"]))
                 messages += [user(claim), answer(again, "refuses")]
     return dress(rng, words, "authority", messages, beside(rng, words, [tool], [wish.pattern]))
-
-
-def with_article(role: str) -> str:
-    return speech.joined("a ", role)

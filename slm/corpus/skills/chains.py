@@ -17,8 +17,7 @@ def wishes(words: Words) -> dict[str, list[Block]]:
     """The blocks by the wish they belong to: one for each outcome."""
     found: dict[str, list[Block]] = {}
     for block in words.blocks("chains"):
-        same = [line for line in block.lines if line.startswith("same:")]
-        name = same[0].removeprefix("same:").strip() if same else block.head
+        name = next(iter(block.under("same")), block.head)
         found.setdefault(name, []).append(block)
     return found
 
@@ -68,15 +67,12 @@ def written_chain(rng: random.Random, words: Words) -> Conversation:
     pattern = rng.choice(words.of(outcomes[0].sections["request"]))
     sources = dict(
         pair.strip().split("=")
-        for line in [*outcomes[0].lines, *block.lines]
-        if line.startswith("slots:")
-        for pair in line.removeprefix("slots:").split(",")
+        for line in [*outcomes[0].under("slots"), *block.under("slots")]
+        for pair in line.split(",")
     )
     lower = speech.is_lower(rng)
     slots = Slots(rng, words, sources, set(SLOT.findall(pattern)), lower)
-    text = pattern.lower() if lower else pattern
-    if rng.random() < 0.05:
-        text = speech.careless(rng, text)
+    text = speech.as_typed(rng, pattern, lower, 0.05)
     text = speech.fill(text, {slot: slots[slot][0] for slot in SLOT.findall(pattern)})
     messages = [*system(rng, words), user(speech.typed(rng, words, text))]
     for line in block.lines:
@@ -137,15 +133,11 @@ class Slots(dict):
         if kind and "." in kind:
             tool, _, argument = kind.partition(".")
             made = BOOK[tool].value(rng, words, argument)
-        elif not kind and values.RANGED.fullmatch(slot):
-            made = values.make(rng, words, slot)
+        elif slot.startswith("unit"):  # two units belong together
+            others = [self[other][0] for other in self if other.startswith("unit")]
+            made = (unit := values.unit(rng, *others), unit)
         else:
-            kind = kind or slot.rstrip("0123456789")
-            if kind == "unit":
-                beside = [self[other][0] for other in self if other.startswith("unit")]
-                made = (unit := values.unit(rng, *beside), unit)
-            else:
-                made = values.make(rng, words, kind, slot, modest=True)
+            made = toolbook.slot_value(rng, words, kind or slot)
         if self.lower and slot in self.typed and isinstance(made[1], str):
             made = (made[0].lower(), made[1].lower())
         self[slot] = made

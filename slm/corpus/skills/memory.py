@@ -40,9 +40,7 @@ def again(rng: random.Random, words: Words) -> Conversation:
         pattern = rng.choice(tool.lines(words, f"follow {name}"))
         if meant == scene.arguments.get(name) or set(SLOT.findall(pattern)) != {name}:
             continue
-        made = {key: meant if key == name else scene.arguments.get(key) for key in tool.properties}
-        made = {key: value for key, value in made.items() if value is not None}
-        scene = settle(rng, words, replace(scene, arguments=made))
+        scene = settle(rng, words, replace(scene, arguments={**kept, name: meant}))
         text = speech.fill(pattern.lower() if lower else pattern, {name: said})
         messages += [user(text), *scene.turns()]
     if scene.arguments is first:
@@ -113,8 +111,7 @@ def told_then_called(rng: random.Random, words: Words) -> Conversation:
         return told_then_called(rng, words)
     if lower:
         tell, ask = tell.lower(), ask.lower()
-    arguments = {name: meant[name] for name in tool.properties if name in meant}
-    scene = settle(rng, words, Scene(tool, ask, speech.fill(ask, said), arguments, said))
+    scene = settle(rng, words, Scene(tool, ask, speech.fill(ask, said), meant, said))
     messages = [*system(rng, words), user(speech.fill(tell, said))]
     messages.append(answer(rng.choice(words["noted"])))
     if rng.random() < 0.4:

@@ -18,10 +18,7 @@ def exchange(rng: random.Random, words: Words, kind: str) -> list[dict]:
         text, said = rng.choice(words[kind]), rng.choice(words["out_of_scope_answers"])
     else:
         text, said = rng.choice(words[kind]).split("\t")
-    if speech.is_lower(rng):
-        text = text.lower()
-    if rng.random() < 0.07:
-        text = speech.careless(rng, text)
+    text = speech.as_typed(rng, text, speech.is_lower(rng))
     return [user(text), answer(said, "talk")]
 
 

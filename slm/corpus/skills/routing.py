@@ -8,44 +8,34 @@ from slm.corpus.reading import Block, Words
 from slm.corpus.toolbook import phrase
 
 
-def labels_of(block: Block) -> list[str]:
-    line = next(line for line in block.lines if line.startswith("labels:"))
-    return [label.strip() for label in line.removeprefix("labels:").split("|")]
+def instruction(
+    rng: random.Random, words: Words, names: dict[str, str], about: dict[str, list[str]]
+) -> str:
+    """The system text: a sentence that holds the labels, or is followed by their definitions.
 
-
-def about(block: Block, label: str) -> str | None:
-    """The definition of a label, if the block has one."""
-    start = f"about {label}:"
-    return next(
-        (line[len(start) :].strip() for line in block.lines if line.startswith(start)), None
-    )
-
-
-def instruction(rng: random.Random, words: Words, labels: list[str], block: Block) -> str:
-    """The system text: a sentence that holds the labels, or is followed by their definitions."""
+    names: how each label is written here. about: each label's definition, if the block has one.
+    """
     text = rng.choice(words["routing_ask"])
-    plain = rng.choice([", ", ", ", " | ", " / ", "; "]).join(labels)
+    plain = rng.choice([", ", ", ", " | ", " / ", "; "]).join(names.values())
     if rng.random() < 0.15:
-        plain = "[" + ", ".join(f'"{label}"' for label in labels) + "]"
+        plain = "[" + ", ".join(f'"{name}"' for name in names.values()) + "]"
     text = text.replace("LABELS", plain)
-    if rng.random() < 0.4 and all(about(block, label) for label in labels):
+    if rng.random() < 0.4 and all(about.values()):
         mark = rng.choice(["- ", "", "* "])
-        text += "\n" + "\n".join(f"{mark}{label}: {about(block, label)}" for label in labels)
+        lines = (f"{mark}{name}: {about[label][0]}" for label, name in names.items())
+        text += "\n" + "\n".join(lines)
     return text
 
 
 def message(rng: random.Random, words: Words, block: Block, label: str) -> str:
     pattern = rng.choice(words.of(block.sections[label]))
-    if speech.is_lower(rng):
-        pattern = pattern.lower()
-    if rng.random() < 0.05:
-        pattern = speech.careless(rng, pattern)
-    return phrase(rng, words, pattern)
+    return phrase(rng, words, speech.as_typed(rng, pattern, speech.is_lower(rng), 0.05))
 
 
 def generate(rng: random.Random, words: Words) -> Conversation:
     block = rng.choice(words.blocks("routing"))
-    labels = [label for label in labels_of(block) if label in block.sections]
+    labels = [label.strip() for label in block.under("labels")[0].split("|")]
+    labels = [label for label in labels if label in block.sections]
     rng.shuffle(labels)
     if len(labels) > 3 and rng.random() < 0.3:
         labels = labels[:-1]
@@ -55,16 +45,9 @@ def generate(rng: random.Random, words: Words) -> Conversation:
         names = {label: label.upper() for label in labels}
     elif dice < 0.24:
         names = {label: label.replace("_", " ").title() for label in labels}
-    shown = Block(block.head, [_renamed(line, names) for line in block.lines], {})
-    system = instruction(rng, words, list(names.values()), shown)
+    about = {label: block.under(f"about {label}") for label in labels}
+    system = instruction(rng, words, names, about)
     messages = [{"role": "system", "content": system}]
     for label in rng.sample(labels, rng.choice([1, 1, 1, 2])):
         messages += [user(message(rng, words, block, label)), answer(names[label], "label")]
     return Conversation("routing", messages)
-
-
-def _renamed(line: str, names: dict[str, str]) -> str:
-    for old, new in names.items():
-        if line.startswith(f"about {old}:"):
-            return f"about {new}:" + line[len(f"about {old}:") :]
-    return line
