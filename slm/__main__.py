@@ -1,4 +1,4 @@
-"""The commands: `python -m slm corpus | tokenizer | train | export | evaluate`."""
+"""The commands: `python -m slm corpus | tokenizer | train | profile | export | evaluate`."""
 
 import argparse
 import sys
@@ -36,6 +36,12 @@ def main() -> None:
     add.add_argument("--model", default="edge-slm")
     add.add_argument("--minutes", type=float, default=60, help="training time in all")
     add.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    add.add_argument(
+        "--decay", type=float, default=0.4, help="the part of it in which the learning rate falls"
+    )
+    add.add_argument("--start", help="begin with the weights of this model's run")
+    add = commands.add_parser("profile", help="where a training step's time goes (needs torch)")
+    add.add_argument("--model", default="edge-slm")
     add = commands.add_parser("export", help="write the checkpoint to models/NAME (needs torch)")
     add.add_argument("--model", default="edge-slm")
     add = commands.add_parser("evaluate", help="examine a model through its real runtime")
@@ -58,9 +64,20 @@ def main() -> None:
         made.save(str(tokenizer.PATH))
         print(f"{tokenizer.PATH}: {made.get_vocab_size()} entries")
     elif arguments.command == "train":
-        from slm.train import Recipe, train
+        from slm.train import recipe_for, train
 
-        print(train(arguments.model, Recipe(minutes=arguments.minutes), arguments.resume))
+        recipe, workers = recipe_for(arguments.minutes, arguments.decay, arguments.start)
+        try:
+            path = train(
+                arguments.model, recipe, arguments.resume, workers=workers, start=arguments.start
+            )
+        except (ValueError, FileNotFoundError) as error:
+            parser.exit(2, f"{error}\n")
+        print(path)
+    elif arguments.command == "profile":
+        from slm import profile
+
+        profile.main(arguments.model)
     elif arguments.command == "export":
         from slm.export import export
 

@@ -2,7 +2,8 @@
 
 `models/NAME/` gets config.json, generation_config.json, tokenizer.json, tokenizer_config.json,
 chat_template.jinja, model.safetensors (fp16) and SHA256SUMS, by which `helpers.model` recognises a
-damaged download. The card (README.md) is written by hand and left alone.
+damaged download; and, of its training, the recipe (training.json) and the loss of each skill
+(learning_curve.csv and .png). The card (README.md) is written by hand and left alone.
 """
 
 import hashlib
@@ -25,9 +26,15 @@ def export(name: str = "edge-slm") -> Path:
 
     from slm.train import RUNS
 
-    saved = torch.load(RUNS / name / "checkpoint.pt", weights_only=True)
+    run = RUNS / name
+    saved = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     weights = {key: value.numpy() for key, value in saved["network"].items()}
-    return write(MODELS / name, saved["config"], weights)
+    folder = write(MODELS / name, saved["config"], weights)
+    made = saved["recipe"] | saved["state"] | {"torch": torch.__version__}
+    put(folder / "training.json", as_json(made))
+    put(folder / "learning_curve.csv", (run / "log.csv").read_bytes())
+    put(folder / "learning_curve.png", (run / "loss.png").read_bytes())
+    return folder
 
 
 def write(folder: Path, config: dict, weights: dict[str, np.ndarray]) -> Path:

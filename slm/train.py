@@ -1,61 +1,79 @@
 """Train a model: `python -m slm train --model edge-slm --minutes 60`, again with `--resume`.
 
-The loss counts what the assistant says in full and the rest a little. Conversations of similar
-length share a batch, so that little is padded. A run lives in `slm/runs/NAME/` (git-ignored):
-`checkpoint.pt`, replaced atomically, and `log.csv`. Stop a run whenever you like: `--resume` goes
-on from its last checkpoint with the conversations that come next.
+Training begins with random tokens said twice, then come the conversations of the corpus, at first
+with much copying among them. The loss counts what the assistant says, short answers more than long
+ones, and a sample of the rest a little. Conversations of similar length share a batch, so that
+little is padded.
+
+A run lives in `slm/runs/NAME/` (git-ignored): `checkpoint.pt`, replaced atomically, `log.csv` with
+the loss of each skill, and its plot, `loss.png`. Stop a run whenever you like: `--resume` goes on
+from its last checkpoint with the batches that come next, as if it had not been stopped. More
+minutes than before raise the learning rate again. `--start NAME` begins with the weights of
+another run instead of noise, the middle layers left out where it has more of them.
 """
 
 import csv
 import os
+import platform
+import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import count, islice
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 
 from slm import tokenizer as text
 from slm.corpus import SHARES, conversations
 from slm.network import Config, Llama
+from slm.wiring import wire
 
 RUNS = Path(__file__).with_name("runs")
-CONFIGS = {"edge-slm": Config()}
-CHUNK = 512  # conversations sorted by length together; a checkpoint lies between two chunks
+CONFIGS = {"edge-slm": Config(), "edge-slm-nano": Config(num_hidden_layers=3)}
 LONGEST = 768  # tokens; longer conversations are left out
+TYPICAL = 32  # tokens of the assistant in a conversation
+SAVED_EVERY = 5  # chunks
+ECHO = "echo"  # the first chunks' skill: random tokens, said twice
 
 
 @dataclass(frozen=True)
 class Recipe:
     minutes: float = 60
-    batch_tokens: int = 2048
-    learning_rate: float = 2e-3
-    warmup: float = 0.02  # share of the time in which the learning rate rises
-    decay: float = 0.4  # share of the time, at the end, in which it falls to a hundredth
-    other_weight: float = 0.1  # loss weight of what the assistant does not say
+    batch_tokens: int = 4096
+    chunk: int = 512  # conversations sorted by length together; checkpoints lie between chunks
+    echo_chunks: int = 10  # of random tokens, at the very beginning
+    copying_chunks: int = 25  # and then so many in which copying has a large share
+    copying: float = 0.4
+    matrix_rate: float = 2.5e-3  # Muon's, for the matrices of attention and feed-forward
+    learning_rate: float = 2e-3  # AdamW's, for the embedding and the norms
+    warmup: float = 0.01  # share of the time in which the learning rates rise
+    decay: float = 0.4  # share of the time, at the end, in which they fall to a hundredth
+    other_share: float = 0.15  # of the tokens the assistant does not say: so many count, ...
+    other_weight: float = 0.5  # ... and so much
     seed: int = 1
 
 
 @dataclass
 class Batch:
-    ids: torch.Tensor  # (batch, length)
-    weights: torch.Tensor  # (batch, length): how much predicting this token counts
-    skills: list[str]
+    ids: torch.Tensor  # (rows, length)
+    places: torch.Tensor  # flat indices into ids[:, :-1]: where the next token counts
+    weights: torch.Tensor  # how much, one of each place
+    said: torch.Tensor  # whether the assistant says that token, one of each place
+    skills: list[str]  # one of each row
+
+    def to(self, device: str) -> "Batch":
+        tensors = (self.ids, self.places, self.weights, self.said)
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.skills)
 
 
-def chunk_of_batches(index: int, recipe: Recipe, copying: float) -> Iterator[Batch]:
-    """The batches of one chunk of conversations; `copying` is that skill's share."""
-    tokenizer = text.load()
-    shares = SHARES | {"copying": copying * sum(SHARES.values())}
-    rows = []
-    for conversation in islice(
-        conversations(recipe.seed * 1_000_003 + index, "train", shares), CHUNK
-    ):
-        ids, spoken = text.encode(conversation, tokenizer)
-        if len(ids) <= LONGEST:
-            rows.append((ids, spoken, conversation.skill))
+def batches_of(index: int, recipe: Recipe) -> list[Batch]:
+    """The batches of one chunk; the same for the same index."""
+    rng = random.Random(recipe.seed * 1_000_003 + index)
+    rows = echoes(rng, recipe) if index < recipe.echo_chunks else spoken(rng, index, recipe)
     rows.sort(key=lambda row: len(row[0]))
     groups, group = [], []
     for row in rows:
@@ -64,29 +82,102 @@ def chunk_of_batches(index: int, recipe: Recipe, copying: float) -> Iterator[Bat
             group = []
         group.append(row)
     groups.append(group)
-    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(index))
-    for position in order.tolist():
-        yield to_batch(groups[position], recipe.other_weight)
+    rng.shuffle(groups)
+    return [to_batch(group) for group in groups]
 
 
-def to_batch(rows: list, other_weight: float) -> Batch:
+def spoken(rng: random.Random, index: int, recipe: Recipe) -> list[tuple]:
+    """A chunk's conversations: token ids, the weight of predicting each, who says it, the skill.
+
+    A route is five tokens, a chain of calls a hundred. By the square root of their number each
+    counts less, or what is short would hardly be learnt.
+    """
+    early = index < recipe.echo_chunks + recipe.copying_chunks
+    shares = dict(SHARES)
+    if early:
+        others = sum(SHARES.values()) - SHARES["copying"]
+        shares["copying"] = others * recipe.copying / (1 - recipe.copying)
+    tokenizer, rows = text.load(), []
+    drawn = conversations(recipe.seed * 1_000_003 + index, "train", shares)
+    for conversation in islice(drawn, recipe.chunk):
+        ids, said = text.encode(conversation, tokenizer)
+        if len(ids) <= LONGEST:
+            share, weight = recipe.other_share, recipe.other_weight
+            each = (TYPICAL / max(sum(said), 4)) ** 0.5
+            weights = [each if one else weight * (rng.random() < share) for one in said]
+            rows.append((ids, weights, said, conversation.skill))
+    return rows
+
+
+def echoes(rng: random.Random, recipe: Recipe) -> list[tuple]:
+    """Random tokens, a gap of others, and the first ones again; only these last can be foretold."""
+    size, rows = text.load().get_vocab_size(), []
+    for _ in range(recipe.chunk):
+        once = rng.choices(range(size), k=rng.randint(12, 160))
+        gap = rng.choices(range(size), k=rng.randint(0, 40))
+        said = [False] * (len(once) + len(gap) + 1) + [True] * (len(once) - 1)
+        rows.append((once + gap + once, [float(one) for one in said], said, ECHO))
+    return rows
+
+
+def to_batch(rows: list[tuple]) -> Batch:
     """Rows padded at their end to one length; padding weighs nothing."""
-    length = max(len(ids) for ids, _, _ in rows)
+    length = max(len(ids) for ids, *_ in rows)
     ids = torch.zeros(len(rows), length, dtype=torch.long)
-    weights = torch.zeros(len(rows), length)
-    for row, (tokens, spoken, _) in enumerate(rows):
+    weights, said = torch.zeros(len(rows), length), torch.zeros(len(rows), length)
+    for row, (tokens, weighed, spoken_ones, _) in enumerate(rows):
         ids[row, : len(tokens)] = torch.tensor(tokens)
-        said = torch.tensor(spoken, dtype=torch.float)
-        weights[row, : len(tokens)] = said + (1 - said) * other_weight
-    return Batch(ids, weights, [skill for _, _, skill in rows])
+        weights[row, : len(tokens)] = torch.tensor(weighed)
+        said[row, : len(tokens)] = torch.tensor(spoken_ones).float()
+    weights, said = weights[:, 1:].flatten(), said[:, 1:].flatten()
+    places = weights.nonzero().squeeze(1)
+    return Batch(ids, places, weights[places], said[places], [row[-1] for row in rows])
 
 
-def learning_rate(progress: float, recipe: Recipe) -> float:
-    """Warm-up, a plateau, a linear decay; progress is the share of the time that has passed."""
+def chunks_from(first: int, recipe: Recipe, workers: int) -> Iterator[list[Batch]]:
+    """Chunk after chunk; with workers, made by so many processes while the network learns."""
+    if not workers:
+        yield from (batches_of(index, recipe) for index in count(first))
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        waiting = [pool.submit(batches_of, first + ahead, recipe) for ahead in range(2 * workers)]
+        try:
+            for index in count(first + len(waiting)):
+                yield waiting.pop(0).result()
+                waiting.append(pool.submit(batches_of, index, recipe))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def recipe_for(minutes: float, decay: float, start: str | None = None) -> tuple[Recipe, int]:
+    """The recipe, and the number of workers, for this machine: large batches where a GPU is."""
+    known = {"echo_chunks": 0, "copying_chunks": 0} if start else {}
+    if torch.cuda.is_available():
+        large = Recipe(minutes, batch_tokens=65_536, chunk=8_192, decay=decay, **known)
+        return large, max(1, (os.cpu_count() or 2) - 2)
+    return Recipe(minutes, decay=decay, **known), 0
+
+
+def optimizers_of(network: Llama, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices, AdamW for the embedding and the norms."""
+    matrices, rest = [], []
+    for name, weight in network.named_parameters():
+        (matrices if weight.ndim == 2 and "embed" not in name else rest).append(weight)
+    return [
+        torch.optim.Muon(
+            matrices, lr=recipe.matrix_rate, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(
+            rest, lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+        ),
+    ]
+
+
+def pace(progress: float, recipe: Recipe) -> float:
+    """Factor of the learning rates: warm-up, a plateau, a linear decay; progress from 0 to 1."""
     if progress < recipe.warmup:
-        return recipe.learning_rate * max(progress / recipe.warmup, 0.01)
-    left = max(1 - progress, 0) / recipe.decay
-    return recipe.learning_rate * min(1, max(left, 0.01))
+        return max(progress / recipe.warmup, 0.01)
+    return min(1, max((1 - progress) / recipe.decay, 0.01))
 
 
 def save(path: Path, state: dict) -> None:
@@ -101,49 +192,54 @@ def train(
     resume: bool = False,
     compiled: bool = True,
     chunks: int | None = None,
+    workers: int = 0,
+    start: str | None = None,
 ) -> Path:
-    """Train for `recipe.minutes` in all, or until so many chunks; return the checkpoint's path."""
+    """Train for `recipe.minutes` in all, or until so many chunks; return the checkpoint's path.
+
+    Raises ValueError for an unknown name, FileNotFoundError where a checkpoint is wanted but none.
+    """
     if name not in CONFIGS:
         raise ValueError(f"no model called {name!r}; there is {', '.join(CONFIGS)}")
     folder = RUNS / name
     checkpoint = folder / "checkpoint.pt"
-    if resume and not checkpoint.exists():
-        raise FileNotFoundError(f"nothing to resume: {checkpoint} does not exist")
+    for wanted, path in ((resume, checkpoint), (start, RUNS / str(start) / "checkpoint.pt")):
+        if wanted and not path.exists():
+            raise FileNotFoundError(f"nothing to go on from: {path} does not exist")
     folder.mkdir(parents=True, exist_ok=True)
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(recipe.seed)
     network = Llama(CONFIGS[name])
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        betas=(0.9, 0.95),
-        weight_decay=0.05,
-        fused=True,
-    )
+    wire(network)
+    if start and not resume:
+        saved = torch.load(RUNS / start / "checkpoint.pt", weights_only=True)
+        network.load_state_dict(shortened(saved["network"], CONFIGS[name].num_hidden_layers))
+    network.to(device)
+    optimizers = optimizers_of(network, recipe)
     state = {"chunk": 0, "step": 0, "seconds": 0.0, "tokens": 0}
-    if not resume:
-        (folder / "log.csv").unlink(missing_ok=True)
-    else:
+    if resume:
         saved = torch.load(checkpoint, weights_only=True)
         network.load_state_dict(saved["network"])
-        optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, kept in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         state = saved["state"]
-    forward = torch.compile(network, dynamic=True) if compiled else network
+    keep_log(folder / "log.csv", state["chunk"])
+    score = torch.compile(scores, dynamic=True) if compiled else scores
     print(f"{name}: {network.count_parameters():,} parameters, step {state['step']}", flush=True)
 
-    def done() -> bool:
-        return state["seconds"] >= recipe.minutes * 60 or state["chunk"] == chunks
-
-    while not done():
+    budget = recipe.minutes * 60
+    peaks = [optimizer.param_groups[0]["lr"] for optimizer in optimizers_of(network, recipe)]
+    for batches in chunks_from(state["chunk"], recipe, workers):
+        if state["seconds"] >= budget or state["chunk"] == chunks:
+            break
         started = time.perf_counter()
-        progress = state["seconds"] / (recipe.minutes * 60)
-        copying = 0.6 if progress < 0.06 else 0.05
         losses: dict[str, list[float]] = {}
-        for batch in chunk_of_batches(state["chunk"], recipe, copying):
+        for batch in batches:
             elapsed = state["seconds"] + time.perf_counter() - started
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(elapsed / (recipe.minutes * 60), recipe)
-            rows = step(forward, network, optimizer, batch)
+            for optimizer, peak in zip(optimizers, peaks, strict=True):
+                optimizer.param_groups[0]["lr"] = peak * pace(elapsed / budget, recipe)
+            rows = step(score, network, optimizers, batch.to(device))
             for skill, value in zip(batch.skills, rows, strict=True):
                 losses.setdefault(skill, []).append(value)
             state["step"] += 1
@@ -151,39 +247,109 @@ def train(
         state["chunk"] += 1
         state["seconds"] += time.perf_counter() - started
         log(folder / "log.csv", state, losses)
-        if state["chunk"] % 10 == 0 or done():
-            saved = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-            save(checkpoint, saved | {"state": state, "config": CONFIGS[name].as_dict()})
+        over = state["seconds"] >= budget or state["chunk"] == chunks
+        if state["chunk"] % SAVED_EVERY == 0 or over:
+            kept = {
+                "network": network.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                "state": state,
+                "config": CONFIGS[name].as_dict(),
+                "recipe": asdict(recipe) | {"start": start or "", "hardware": hardware(device)},
+            }
+            save(checkpoint, kept)
+            plot(folder / "log.csv", folder / "loss.png")
     return checkpoint
 
 
-def step(forward, network: Llama, optimizer, batch: Batch) -> list[float]:
+def shortened(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
+    """The weights of so many layers: the first ones, and the last."""
+    deep = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("model.layers."))
+    kept = {str(old): str(new) for new, old in enumerate([*range(layers - 1), deep - 1])}
+    chosen = {}
+    for name, value in weights.items():
+        parts = name.split(".")
+        if parts[1] == "layers":
+            if parts[2] not in kept:
+                continue
+            parts[2] = kept[parts[2]]
+        chosen[".".join(parts)] = value
+    return chosen
+
+
+def scores(network: Llama, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Logits (places, vocab_size) after these places only: most of what is read counts nothing."""
+    return F.linear(
+        network.hidden(ids).flatten(0, 1)[places], network.model.embed_tokens.weight
+    ).float()
+
+
+def step(score, network: Llama, optimizers: list, batch: Batch, half: bool = True) -> list[float]:
     """One update. Returns, row by row, the mean loss of what the assistant says."""
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = forward(batch.ids[:, :-1])
-    targets, weights = batch.ids[:, 1:], batch.weights[:, 1:]
-    losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-    losses = losses.view_as(weights)
-    loss = (losses * weights).sum() / weights.sum()
-    loss.backward()
+    ids, targets = batch.ids[:, :-1], batch.ids[:, 1:].flatten()[batch.places]
+    with torch.autocast(ids.device.type, torch.bfloat16, enabled=half):
+        logits = score(network, ids, batch.places)
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    ((losses * batch.weights).sum() / batch.weights.sum()).backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    spoken = (weights == 1).float()
-    rows = (losses.detach() * spoken).sum(1) / spoken.sum(1).clamp(min=1)
-    return rows.tolist()
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    said = batch.said
+    rows = torch.zeros(2, len(ids), device=ids.device)
+    rows.index_add_(1, batch.places // ids.shape[1], torch.stack([losses.detach() * said, said]))
+    return (rows[0] / rows[1].clamp(min=1)).tolist()
+
+
+def hardware(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    names = Path("/proc/cpuinfo")
+    lines = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
+    model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
+    return f"{model or platform.processor()}, {torch.get_num_threads()} threads"
+
+
+def keep_log(path: Path, chunks: int) -> None:
+    """Forget what was logged after the checkpoint that a run goes on from."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    kept = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) <= chunks]
+    if chunks and kept:
+        path.write_text("".join(kept), encoding="utf-8")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def log(path: Path, state: dict, losses: dict[str, list[float]]) -> None:
     """Append one line a chunk: progress, and the mean loss of the assistant's tokens by skill."""
     row = {key: round(value, 1) for key, value in state.items()}
-    for skill in SHARES:
+    for skill in (*SHARES, ECHO):
         values = losses.get(skill, [])
         row[skill] = round(sum(values) / len(values), 4) if values else ""
     new = not path.exists()
     with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, row)
+        writer = csv.DictWriter(file, row, lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow(row)
     print(row, flush=True)
+
+
+def plot(source: Path, path: Path) -> None:
+    """The learning curve of each skill, a mean of up to nine chunks a point."""
+    with source.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for skill in (*SHARES, ECHO):
+        points = [(int(row["tokens"]) / 1e6, float(row[skill])) for row in rows if row[skill]]
+        for_mean = [points[max(0, end - 9) : end] for end in range(1, len(points) + 1)]
+        means = [sum(loss for _, loss in some) / len(some) for some in for_mean]
+        axes.plot([tokens for tokens, _ in points], means, label=skill.replace("_", " "))
+    axes.set(
+        xlabel="million tokens seen", ylabel="loss of the assistant's tokens (nats)", yscale="log"
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", ncols=2)
+    partial = path.with_name("partial-" + path.name)
+    figure.savefig(partial)
+    os.replace(partial, path)

@@ -6,31 +6,131 @@ from conftest import post
 from slm import tokenizer as text
 
 
-@pytest.mark.needs("torch")
-def test_training_learns_stops_and_resumes(tmp_path, monkeypatch):
-    import torch
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """The training module with a model of two thin layers, and a clock that counts its calls."""
+    from itertools import count
 
     from slm import train
 
+    config = train.Config(hidden_size=64, intermediate_size=64, num_hidden_layers=2)
     monkeypatch.setattr(train, "RUNS", tmp_path)
-    small = train.Config(hidden_size=64, intermediate_size=64, num_hidden_layers=1)
-    monkeypatch.setitem(train.CONFIGS, "tiny", small)
-    monkeypatch.setattr(train, "CHUNK", 32)
-    with pytest.raises(FileNotFoundError, match="nothing to resume"):
-        train.train("tiny", train.Recipe(), resume=True)
-    path = train.train("tiny", train.Recipe(minutes=5), compiled=False, chunks=4)
-    first = torch.load(path, weights_only=True)["state"]
-    path = train.train("tiny", train.Recipe(minutes=5), resume=True, compiled=False, chunks=12)
-    second = torch.load(path, weights_only=True)["state"]
-    assert (first["chunk"], second["chunk"]) == (4, 12)
-    assert second["tokens"] > first["tokens"]
-    log = (tmp_path / "tiny" / "log.csv").read_text(encoding="utf-8").splitlines()
-    assert len(log) == 1 + second["chunk"]
-    losses = [float(line.split(",")[4]) for line in log[1:] if line.split(",")[4]]
-    assert losses[-1] < losses[0] - 0.5
-    assert [p.name for p in tmp_path.rglob("*.partial")] == []
-    with pytest.raises(ValueError, match="no model called"):
-        train.train("gpt", train.Recipe())
+    monkeypatch.setitem(train.CONFIGS, "tiny", config)
+    monkeypatch.setattr(train, "SAVED_EVERY", 2)
+    calls = count()
+    monkeypatch.setattr(train.time, "perf_counter", lambda: float(next(calls)))
+    return train
+
+
+def small(train, **changes):
+    recipe = {
+        "minutes": 5,
+        "batch_tokens": 2048,
+        "chunk": 32,
+        "echo_chunks": 1,
+        "copying_chunks": 2,
+    }
+    return train.Recipe(**recipe | changes)
+
+
+@pytest.mark.needs("torch")
+def test_training_learns_and_writes_its_log(tiny, tmp_path):
+    path = tiny.train("tiny", small(tiny), compiled=False, chunks=12)
+    import torch
+
+    state = torch.load(path, weights_only=True)["state"]
+    assert state["chunk"] == 12
+    lines = (tmp_path / "tiny" / "log.csv").read_text(encoding="utf-8").splitlines()
+    rows = [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+    assert [int(row["chunk"]) for row in rows] == list(range(1, 13))
+    assert rows[0]["echo"] and not rows[0]["one_call"] and not rows[5]["echo"]
+    calls = [float(row["one_call"]) for row in rows if row["one_call"]]
+    assert calls[-1] < calls[0] - 0.5
+    assert (tmp_path / "tiny" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert [found.name for found in tmp_path.rglob("*partial*")] == []
+
+
+@pytest.mark.needs("torch")
+def test_a_run_that_was_stopped_goes_on_exactly(tiny, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setitem(tiny.CONFIGS, "whole", tiny.CONFIGS["tiny"])
+    whole = tiny.train("whole", small(tiny), compiled=False, chunks=5)
+    # Killed after the third chunk was logged; its last checkpoint is that of the second.
+    log, real_log = tmp_path / "tiny" / "log.csv", tiny.log
+
+    def killed(path, state, losses):
+        real_log(path, state, losses)
+        if state["chunk"] == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(tiny, "log", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tiny.train("tiny", small(tiny), compiled=False, chunks=5)
+    assert len(log.read_text(encoding="utf-8").splitlines()) == 1 + 3
+    monkeypatch.setattr(tiny, "log", real_log)
+    stopped = tiny.train("tiny", small(tiny), resume=True, compiled=False, chunks=5)
+    one, other = (torch.load(path, weights_only=True) for path in (whole, stopped))
+    assert one["state"] == other["state"]
+    for name, weight in one["network"].items():
+        assert torch.equal(weight, other["network"][name]), name
+    whole_log = (tmp_path / "whole" / "log.csv").read_text(encoding="utf-8")
+    assert log.read_text(encoding="utf-8") == whole_log
+
+
+@pytest.mark.needs("torch")
+def test_workers_make_the_same_batches(tiny):
+    import torch
+
+    recipe = small(tiny, batch_tokens=8192)
+    alone, helped = tiny.chunks_from(0, recipe, 0), tiny.chunks_from(0, recipe, 2)
+    for _ in range(3):
+        for one, other in zip(next(alone), next(helped), strict=True):
+            assert torch.equal(one.ids, other.ids) and torch.equal(one.places, other.places)
+    helped.close()
+
+
+@pytest.mark.needs("torch")
+def test_a_smaller_model_starts_from_a_larger_one(tiny, tmp_path, monkeypatch):
+    import torch
+
+    larger = tiny.Config(hidden_size=64, intermediate_size=64, num_hidden_layers=4)
+    monkeypatch.setitem(tiny.CONFIGS, "larger", larger)
+    weights = tiny.Llama(larger).state_dict()
+    kept = tiny.shortened(weights, 2)
+    tiny.Llama(tiny.CONFIGS["tiny"]).load_state_dict(kept)
+    last = "self_attn.q_proj.weight"
+    assert torch.equal(kept[f"model.layers.1.{last}"], weights[f"model.layers.3.{last}"])
+    with pytest.raises(FileNotFoundError, match="nothing to go on from"):
+        tiny.train("tiny", small(tiny), start="larger")
+
+
+@pytest.mark.needs("torch")
+def test_training_names_what_is_wrong(tiny):
+    with pytest.raises(FileNotFoundError, match="nothing to go on from"):
+        tiny.train("tiny", small(tiny), resume=True)
+    with pytest.raises(ValueError, match="no model called 'gpt'; there is edge-slm"):
+        tiny.train("gpt", small(tiny))
+
+
+@pytest.mark.needs("torch")
+def test_a_fresh_network_copies_before_it_has_learnt_anything():
+    import torch
+
+    from slm.network import Config, Llama
+    from slm.wiring import wire
+
+    def copied(network):
+        once = torch.randint(0, 4096, (16, 60))
+        with torch.no_grad():
+            said = network(torch.cat([once, once], dim=1))[:, 60:-1].argmax(-1)
+        return (said == once[:, 1:]).float().mean().item()
+
+    torch.manual_seed(1)
+    network = Llama(Config(num_hidden_layers=2))
+    assert copied(network) < 0.01
+    wire(network)
+    assert copied(network) > 0.2
 
 
 @pytest.mark.needs("torch")
