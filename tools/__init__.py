@@ -1,1 +1,1 @@
-"""The maintainer's commands: `python -m tools labs | execute | bench | pins`."""
+"""The maintainer's commands: `python -m tools labs | execute | bench | speed | pins`."""

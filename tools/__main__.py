@@ -12,6 +12,11 @@ def main() -> None:
     add.add_argument("notebooks", nargs="*", help="paths; all lessons and solutions without one")
     add = commands.add_parser("bench", help="tokens/s of a default backend against hand-set ones")
     add.add_argument("--rounds", type=int, default=7)
+    add = commands.add_parser("speed", help="a model's tokens/s and memory, beside llama-bench")
+    add.add_argument("--model", default="edge-slm")
+    add.add_argument("--quant", nargs="+", default=["Q8_0", "Q4_K_M"])
+    add.add_argument("--rounds", type=int, default=5)
+    add.add_argument("--llama-bench", help="path of llama.cpp's benchmark program")
     add = commands.add_parser("pins", help="resolve anew and write the pins of all dependencies")
     add.add_argument("--check", action="store_true", help="only compare the files with each other")
     arguments = parser.parse_args()
@@ -29,6 +34,10 @@ def main() -> None:
         from tools import bench
 
         bench.main(arguments.rounds)
+    elif arguments.command == "speed":
+        from tools import speed
+
+        speed.main(arguments.model, arguments.quant, arguments.rounds, arguments.llama_bench)
     else:
         from tools import pins
 
