@@ -35,9 +35,11 @@ from slm.wiring import wire
 RUNS = Path(__file__).with_name("runs")
 CONFIGS = {"edge-slm": Config(), "edge-slm-nano": Config(num_hidden_layers=3)}
 LONGEST = 768  # tokens; longer conversations are left out
-TYPICAL = 32  # tokens of the assistant in a conversation
+TYPICAL = 20  # tokens of the assistant in a turn
+CALLED = 2.0  # the weight of a call's token beside an answer's
 SAVED_EVERY = 5  # chunks
 ECHO = "echo"  # the first chunks' skill: random tokens, said twice
+LOGGED = (*SHARES, "drill", ECHO)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Recipe:
     echo_chunks: int = 10  # of random tokens, at the very beginning
     copying_chunks: int = 25  # and then so many in which copying has a large share
     copying: float = 0.4
+    drill: float = 0.25  # share of requests after requests, which no use has, but which teach best
     matrix_rate: float = 2.5e-3  # Muon's, for the matrices of attention and feed-forward
     learning_rate: float = 2e-3  # AdamW's, for the embedding and the norms
     warmup: float = 0.01  # share of the time in which the learning rates rise
@@ -87,26 +90,46 @@ def batches_of(index: int, recipe: Recipe) -> list[Batch]:
 
 
 def spoken(rng: random.Random, index: int, recipe: Recipe) -> list[tuple]:
-    """A chunk's conversations: token ids, the weight of predicting each, who says it, the skill.
-
-    A route is five tokens, a chain of calls a hundred. By the square root of their number each
-    counts less, or what is short would hardly be learnt.
-    """
+    """A chunk's conversations: token ids, the weight of predicting each, who says it, the skill."""
     early = index < recipe.echo_chunks + recipe.copying_chunks
-    shares = dict(SHARES)
+    shares = {name: share / sum(SHARES.values()) for name, share in SHARES.items()}
+    shares["drill"] = recipe.drill / (1 - recipe.drill)
     if early:
-        others = sum(SHARES.values()) - SHARES["copying"]
-        shares["copying"] = others * recipe.copying / (1 - recipe.copying)
+        shares["copying"] = sum(shares.values()) * recipe.copying / (1 - recipe.copying)
     tokenizer, rows = text.load(), []
     drawn = conversations(recipe.seed * 1_000_003 + index, "train", shares)
     for conversation in islice(drawn, recipe.chunk):
         ids, said = text.encode(conversation, tokenizer)
         if len(ids) <= LONGEST:
             share, weight = recipe.other_share, recipe.other_weight
-            each = (TYPICAL / max(sum(said), 4)) ** 0.5
-            weights = [each if one else weight * (rng.random() < share) for one in said]
+            weights = [
+                spoken_weight or weight * (rng.random() < share)
+                for spoken_weight in weights_of(ids, said)
+            ]
             rows.append((ids, weights, said, conversation.skill))
     return rows
+
+
+def weights_of(ids: list[int], said: list[bool]) -> list[float]:
+    """What each token counts that the assistant says; 0 for the others.
+
+    A route is five tokens, a chain's last answer forty: by the square root of a turn's length each
+    counts less, or what is short would hardly be learnt. A call is right or wrong as a whole while
+    an answer may be worded in many ways, so the tokens of calls count more.
+    """
+    tokenizer = text.load()
+    opening, closing = (tokenizer.token_to_id(marker) for marker in text.VISIBLE)
+    weights, begin = [0.0] * len(ids), None
+    for place, one in enumerate([*said, False]):
+        if one and begin is None:
+            begin = place
+        elif not one and begin is not None:
+            each, inside = (TYPICAL / max(place - begin, 4)) ** 0.5, False
+            for spot in range(begin, place):
+                inside = (inside or ids[spot] == opening) and ids[spot] != closing
+                weights[spot] = each * (CALLED if inside else 1.0)
+            begin = None
+    return weights
 
 
 def echoes(rng: random.Random, recipe: Recipe) -> list[tuple]:
@@ -322,7 +345,7 @@ def keep_log(path: Path, chunks: int) -> None:
 def log(path: Path, state: dict, losses: dict[str, list[float]]) -> None:
     """Append one line a chunk: progress, and the mean loss of the assistant's tokens by skill."""
     row = {key: round(value, 1) for key, value in state.items()}
-    for skill in (*SHARES, ECHO):
+    for skill in LOGGED:
         values = losses.get(skill, [])
         row[skill] = round(sum(values) / len(values), 4) if values else ""
     new = not path.exists()
@@ -340,7 +363,7 @@ def plot(source: Path, path: Path) -> None:
         rows = list(csv.DictReader(file))
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for skill in (*SHARES, ECHO):
+    for skill in LOGGED:
         points = [(int(row["tokens"]) / 1e6, float(row[skill])) for row in rows if row[skill]]
         for_mean = [points[max(0, end - 9) : end] for end in range(1, len(points) + 1)]
         means = [sum(loss for _, loss in some) / len(some) for some in for_mean]

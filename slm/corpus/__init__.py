@@ -20,7 +20,8 @@ from slm.corpus.reading import Words
 __all__ = ["SHARES", "Conversation", "conversations"]
 
 # The share of each skill in the training conversations. `copying` is a curriculum: training begins
-# with much of it, because a model that cannot copy yet invents every argument.
+# with much of it, because a model that cannot copy yet invents every argument. So is `drill`, which
+# has no share here: `slm.train` adds it.
 SHARES = {
     "one_call": 23,
     "chains": 9,
