@@ -64,7 +64,8 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, kv_width, bias=False)
         self.o_proj = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        """The output, and where the first head looks: scores (batch, length, length)."""
         batch, length, width = x.shape
 
         def heads(projected: Tensor) -> Tensor:
@@ -74,7 +75,8 @@ class Attention(nn.Module):
         k = rotate(heads(self.k_proj(x)), cos, sin)
         v = heads(self.v_proj(x))
         y = attend(q, k, v)
-        return self.o_proj(y.transpose(1, 2).reshape(batch, length, width))
+        looks = q[:, 0] @ k[:, 0].transpose(1, 2) * self.config.head_dim**-0.5
+        return self.o_proj(y.transpose(1, 2).reshape(batch, length, width)), looks
 
 
 class MLP(nn.Module):
@@ -96,9 +98,10 @@ class Block(nn.Module):
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
-        return x + self.mlp(self.post_attention_layernorm(x))
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        attended, looks = self.self_attn(self.input_layernorm(x), cos, sin)
+        x = x + attended
+        return x + self.mlp(self.post_attention_layernorm(x)), looks
 
 
 class Body(nn.Module):
@@ -127,16 +130,21 @@ class Llama(nn.Module):
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
 
-    def hidden(self, ids: Tensor) -> Tensor:
-        """The last layer's states (batch, length, hidden_size), before the output matrix."""
+    def hidden(self, ids: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The last layer's states (batch, length, hidden_size), before the output matrix.
+
+        And of each layer where its first head looks, for training to guide.
+        """
         x = self.model.embed_tokens(ids)
         cos, sin = self.cos[: ids.shape[1]].to(x.dtype), self.sin[: ids.shape[1]].to(x.dtype)
+        looks = []
         for layer in self.model.layers:
-            x = layer(x, cos, sin)
-        return self.model.norm(x)
+            x, look = layer(x, cos, sin)
+            looks.append(look)
+        return self.model.norm(x), looks
 
     def forward(self, ids: Tensor) -> Tensor:
-        return F.linear(self.hidden(ids), self.model.embed_tokens.weight)
+        return F.linear(self.hidden(ids)[0], self.model.embed_tokens.weight)
 
     def count_parameters(self) -> int:
         return sum(weight.numel() for weight in self.parameters())

@@ -37,8 +37,8 @@ def torchs_own(q, k, v):
     return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
 
 
-def everywhere(network, ids, places):
-    return network(ids).flatten(0, 1)[places].float()
+def everywhere(network, ids, places, guides):
+    return network(ids).flatten(0, 1)[places].float(), torch.zeros(0)
 
 
 def main(name: str = "edge-slm", steps: int = 12) -> None:

@@ -1,4 +1,4 @@
-"""Text to token ids: byte-level BPE, digits one by one, the chat template, and what to learn.
+"""Text to token ids: byte-level BPE, digits and spaces one by one, the template, what to learn.
 
 `slm/tokenizer.json` is shared by the course's models. `python -m slm tokenizer` makes it anew from
 the corpus; do that only together with new weights.
@@ -56,11 +56,17 @@ def train(vocab_size: int = 4096, sample: int = 30_000, seed: int = 0) -> Tokeni
 
 def learn(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
-    # Digits apart while learning: no merge then holds a digit, so that the plain GPT-2 splitting
-    # below, which llama.cpp knows by name, still gives every digit a token of its own.
+    # Digits and spaces apart while learning: no merge then holds one, so that the plain GPT-2
+    # splitting below, which llama.cpp knows by name, still gives each a token of its own. A word
+    # is then the same tokens after a space and behind the quotation mark of a call's argument:
+    # to fill in an argument is to copy.
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), byte_level]
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.Split(" ", "isolated"),
+            byte_level,
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -85,12 +91,17 @@ def load() -> Tokenizer:
 def encode(conversation: Conversation, tokenizer: Tokenizer) -> tuple[list[int], list[bool]]:
     """Token ids, and for each whether the assistant says it (its closing marker included)."""
     ids = tokenizer.encode(render(conversation.messages, conversation.tools)).ids
+    return ids, spoken(ids, tokenizer)
+
+
+def spoken(ids: list[int], tokenizer: Tokenizer) -> list[bool]:
+    """Of each token of a rendered conversation, whether the assistant says it."""
     start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
     role = tokenizer.encode("assistant\n").ids
-    spoken, saying = [], False
+    said, saying = [], False
     for position, token in enumerate(ids):
         if position > len(role) and ids[position - len(role) : position] == role:
             saying = saying or ids[position - len(role) - 1] == start
-        spoken.append(saying)
+        said.append(saying)
         saying = saying and token != end
-    return ids, spoken
+    return said

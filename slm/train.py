@@ -29,17 +29,20 @@ from matplotlib.figure import Figure
 
 from slm import tokenizer as text
 from slm.corpus import SHARES, conversations
+from slm.guidance import PLACE, guides
 from slm.network import Config, Llama
 from slm.wiring import wire
 
 RUNS = Path(__file__).with_name("runs")
 CONFIGS = {"edge-slm": Config(), "edge-slm-nano": Config(num_hidden_layers=3)}
-LONGEST = 768  # tokens; longer conversations are left out
+LONGEST = 896  # tokens; longer conversations are left out
 TYPICAL = 20  # tokens of the assistant in a turn
 CALLED = 2.0  # the weight of a call's token beside an answer's
 SAVED_EVERY = 5  # chunks
 ECHO = "echo"  # the first chunks' skill: random tokens, said twice
-LOGGED = (*SHARES, "drill", ECHO)
+LOOKED = "where to look"  # the loss of the guided heads, logged beside the skills
+LOGGED = (*SHARES, "drill", ECHO, LOOKED)
+GUIDED = 0.3  # its weight
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Recipe:
     batch_tokens: int = 4096
     chunk: int = 512  # conversations sorted by length together; checkpoints lie between chunks
     echo_chunks: int = 10  # of random tokens, at the very beginning
-    copying_chunks: int = 25  # and then so many in which copying has a large share
+    copying_chunks: int = 12  # and then so many in which copying has a large share
     copying: float = 0.4
     drill: float = 0.25  # share of requests after requests, which no use has, but which teach best
     matrix_rate: float = 2.5e-3  # Muon's, for the matrices of attention and feed-forward
@@ -66,10 +69,11 @@ class Batch:
     places: torch.Tensor  # flat indices into ids[:, :-1]: where the next token counts
     weights: torch.Tensor  # how much, one of each place
     said: torch.Tensor  # whether the assistant says that token, one of each place
+    guides: torch.Tensor  # (choices, 5): the row, and a guide of `slm.guidance`
     skills: list[str]  # one of each row
 
     def to(self, device: str) -> "Batch":
-        tensors = (self.ids, self.places, self.weights, self.said)
+        tensors = (self.ids, self.places, self.weights, self.said, self.guides)
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.skills)
 
 
@@ -99,14 +103,16 @@ def spoken(rng: random.Random, index: int, recipe: Recipe) -> list[tuple]:
     tokenizer, rows = text.load(), []
     drawn = conversations(recipe.seed * 1_000_003 + index, "train", shares)
     for conversation in islice(drawn, recipe.chunk):
-        ids, said = text.encode(conversation, tokenizer)
+        rendered = text.render(conversation.messages, conversation.tools)
+        encoding = tokenizer.encode(rendered)
+        ids, said = encoding.ids, text.spoken(encoding.ids, tokenizer)
         if len(ids) <= LONGEST:
             share, weight = recipe.other_share, recipe.other_weight
             weights = [
                 spoken_weight or weight * (rng.random() < share)
                 for spoken_weight in weights_of(ids, said)
             ]
-            rows.append((ids, weights, said, conversation.skill))
+            rows.append((ids, weights, said, [*guides(rendered, encoding)], conversation.skill))
     return rows
 
 
@@ -139,7 +145,7 @@ def echoes(rng: random.Random, recipe: Recipe) -> list[tuple]:
         once = rng.choices(range(size), k=rng.randint(12, 160))
         gap = rng.choices(range(size), k=rng.randint(0, 40))
         said = [False] * (len(once) + len(gap) + 1) + [True] * (len(once) - 1)
-        rows.append((once + gap + once, [float(one) for one in said], said, ECHO))
+        rows.append((once + gap + once, [float(one) for one in said], said, [], ECHO))
     return rows
 
 
@@ -148,13 +154,16 @@ def to_batch(rows: list[tuple]) -> Batch:
     length = max(len(ids) for ids, *_ in rows)
     ids = torch.zeros(len(rows), length, dtype=torch.long)
     weights, said = torch.zeros(len(rows), length), torch.zeros(len(rows), length)
-    for row, (tokens, weighed, spoken_ones, _) in enumerate(rows):
+    guided = []
+    for row, (tokens, weighed, spoken_ones, choices, _) in enumerate(rows):
+        guided += [(row, *choice) for choice in choices]
         ids[row, : len(tokens)] = torch.tensor(tokens)
         weights[row, : len(tokens)] = torch.tensor(weighed)
         said[row, : len(tokens)] = torch.tensor(spoken_ones).float()
     weights, said = weights[:, 1:].flatten(), said[:, 1:].flatten()
     places = weights.nonzero().squeeze(1)
-    return Batch(ids, places, weights[places], said[places], [row[-1] for row in rows])
+    guided = torch.tensor(guided, dtype=torch.long).view(-1, 5)
+    return Batch(ids, places, weights[places], said[places], guided, [row[-1] for row in rows])
 
 
 def chunks_from(first: int, recipe: Recipe, workers: int) -> Iterator[list[Batch]]:
@@ -262,7 +271,8 @@ def train(
             elapsed = state["seconds"] + time.perf_counter() - started
             for optimizer, peak in zip(optimizers, peaks, strict=True):
                 optimizer.param_groups[0]["lr"] = peak * pace(elapsed / budget, recipe)
-            rows = step(score, network, optimizers, batch.to(device))
+            rows, looked = step(score, network, optimizers, batch.to(device))
+            losses.setdefault(LOOKED, []).append(looked)
             for skill, value in zip(batch.skills, rows, strict=True):
                 losses.setdefault(skill, []).append(value)
             state["step"] += 1
@@ -299,28 +309,45 @@ def shortened(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.
     return chosen
 
 
-def scores(network: Llama, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Logits (places, vocab_size) after these places only: most of what is read counts nothing."""
-    return F.linear(
-        network.hidden(ids).flatten(0, 1)[places], network.model.embed_tokens.weight
-    ).float()
+def scores(
+    network: Llama, ids: torch.Tensor, places: torch.Tensor, guides: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (places, vocab_size) after these places only: most of what is read counts nothing.
+
+    And how surprised the guided heads are by where they should look, one of each guide: the last
+    layer's by the exact place, that of the layer before by the tool.
+    """
+    hidden, looks = network.hidden(ids)
+    logits = F.linear(hidden.flatten(0, 1)[places], network.model.embed_tokens.weight).float()
+    row, kind, at, first, end = guides.unbind(1)
+    exact, tool = looks[-1][row, at].float(), looks[-2][row, at].float()
+    seen = torch.where((kind == PLACE)[:, None], exact, tool)
+    spots = torch.arange(ids.shape[1], device=ids.device)
+    seen = seen.masked_fill(spots > at[:, None], -1e4)
+    right = (spots >= first[:, None]) & (spots < end[:, None])
+    wrong = seen.logsumexp(1) - seen.masked_fill(~right, -1e4).logsumexp(1)
+    return logits, wrong
 
 
-def step(score, network: Llama, optimizers: list, batch: Batch, half: bool = True) -> list[float]:
-    """One update. Returns, row by row, the mean loss of what the assistant says."""
+def step(
+    score, network: Llama, optimizers: list, batch: Batch, half: bool = True
+) -> tuple[list[float], float]:
+    """One update. Returns each row's mean loss of what the assistant says, and the guides'."""
     ids, targets = batch.ids[:, :-1], batch.ids[:, 1:].flatten()[batch.places]
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=half):
-        logits = score(network, ids, batch.places)
+        logits, wrong = score(network, ids, batch.places, batch.guides)
     losses = F.cross_entropy(logits, targets, reduction="none")
-    ((losses * batch.weights).sum() / batch.weights.sum()).backward()
+    loss = (losses * batch.weights).sum() / batch.weights.sum()
+    looked = wrong.sum() / max(len(wrong), 1)
+    (loss + GUIDED * looked).backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    said = batch.said
     rows = torch.zeros(2, len(ids), device=ids.device)
-    rows.index_add_(1, batch.places // ids.shape[1], torch.stack([losses.detach() * said, said]))
-    return (rows[0] / rows[1].clamp(min=1)).tolist()
+    both = torch.stack([losses.detach() * batch.said, batch.said])
+    rows.index_add_(1, batch.places // ids.shape[1], both)
+    return (rows[0] / rows[1].clamp(min=1)).tolist(), looked.item()
 
 
 def hardware(device: str) -> str:

@@ -133,6 +133,31 @@ def test_a_fresh_network_copies_before_it_has_learnt_anything():
     assert copied(network) > 0.2
 
 
+def test_the_heads_are_guided_to_where_the_answer_stands():
+    from slm.corpus.conversation import call, user
+    from slm.corpus.toolbook import TOOLS
+    from slm.guidance import LINE, PLACE, guides
+
+    tokenizer = text.load()
+    rendered = text.render(
+        [
+            user("No, not 12. Quote me 9 of X-12, please."),
+            call("create_price_quote", product_sku="X-12", quantity=9),
+        ],
+        [TOOLS["store_hours"], TOOLS["create_price_quote"]],
+    )
+    encoding = tokenizer.encode(rendered)
+    found = []
+    for kind, at, first, end in guides(rendered, encoding):
+        looked = tokenizer.decode(encoding.ids[first:end])
+        found.append((kind, tokenizer.decode(encoding.ids[at + 1 : at + 2]), looked))
+        if kind == PLACE:
+            assert encoding.ids[at + 1] == encoding.ids[first]
+    assert [one[0] for one in found] == [LINE, PLACE, PLACE, PLACE]
+    assert found[0][2].startswith("create_price_quote(") and "store" not in found[0][2]
+    assert [one[1] for one in found[2:]] == ["X", "9"]
+
+
 @pytest.mark.needs("torch")
 def test_an_exported_network_says_the_same_in_llama_cpp(tmp_path, monkeypatch, new_cache):
     import torch

@@ -39,12 +39,24 @@ def test_any_text_comes_back():
         assert tokenizer.decode(tokenizer.encode(hard).ids) == hard
 
 
-def test_digits_and_markers_are_single_tokens():
+@pytest.mark.parametrize("value", ["Oslo", "Drauberg & Sons", "kx-20-81", "l'été", "№ 7 Ünal"])
+def test_a_value_is_the_same_tokens_wherever_it_stands(value):
+    """Filling in an argument is then nothing but copying."""
+    tokenizer = text.load()
+    alone = tokenizer.encode(value).ids
+    for around in ("Is it raining in {}?", '{{"city":"{}"}}', "{}, please", "\n{}\n"):
+        ids = tokenizer.encode(around.format(value)).ids
+        spots = [ids[at : at + len(alone)] for at in range(len(ids))]
+        assert alone in spots, around
+
+
+def test_digits_spaces_and_markers_are_single_tokens():
     tokenizer = text.load()
     assert tokenizer.get_vocab_size() <= 8192
     assert [t for t in tokenizer.encode("room 1042").tokens if t.isdigit()] == list("1042")
     for token in text.ADDED:
         assert tokenizer.encode(token).tokens == [token]
+    assert [t for t in tokenizer.get_vocab() if "Ġ" in t and len(t) > 1] == []  # Ġ is a space
     assert [t for t in tokenizer.get_vocab() if re.search(r"\d", t) and len(t) > 1] == []
 
 

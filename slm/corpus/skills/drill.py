@@ -17,7 +17,7 @@ from slm.corpus.toolbook import FAMILIES, Tool
 
 
 def generate(rng: random.Random, words: Words) -> Conversation:
-    count = rng.choice([2, 3, 4, 4, 5, 5, 6])
+    count = rng.choice([2, 3, 3, 4, 4, 5])
     family = list(FAMILIES[rng.choice(list(FAMILIES))].values())
     related = rng.random() < 0.5
 
@@ -33,7 +33,7 @@ def generate(rng: random.Random, words: Words) -> Conversation:
             break
     tools = [one.tool for one in first]
     requests = first[:]
-    for _ in range(rng.randint(0, 7 - len(first))):
+    for _ in range(rng.randint(0, 5 - len(first)) if len(first) < 5 else 0):
         found = scene(rng, words, rng.choice(tools))
         others = [tool for tool in tools if tool is not found.tool]
         if all(may_stand_beside(found.pattern, found.tool, other) for other in others):
