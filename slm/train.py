@@ -29,20 +29,22 @@ from matplotlib.figure import Figure
 
 from slm import tokenizer as text
 from slm.corpus import SHARES, conversations
-from slm.guidance import PLACE, guides
+from slm.guidance import LINE, NAME, PLACE, guides
 from slm.network import Config, Llama
 from slm.wiring import wire
 
 RUNS = Path(__file__).with_name("runs")
-CONFIGS = {"edge-slm": Config(), "edge-slm-nano": Config(num_hidden_layers=3)}
+CONFIGS = {"edge-slm": Config(num_hidden_layers=6), "edge-slm-nano": Config(num_hidden_layers=3)}
 LONGEST = 896  # tokens; longer conversations are left out
 TYPICAL = 20  # tokens of the assistant in a turn
 CALLED = 2.0  # the weight of a call's token beside an answer's
 SAVED_EVERY = 5  # chunks
 ECHO = "echo"  # the first chunks' skill: random tokens, said twice
-LOOKED = "where to look"  # the loss of the guided heads, logged beside the skills
-LOGGED = (*SHARES, "drill", ECHO, LOOKED)
-GUIDED = 0.3  # its weight
+# The loss of the guided heads, logged beside the skills; and the layers these belong to.
+LOOKED = {NAME: "look at the name", LINE: "look at the tool", PLACE: "look at the place"}
+LAYERS = {NAME: 4, LINE: 3, PLACE: 1}  # counted from the last one, which is 1
+LOGGED = (*SHARES, "drill", ECHO, *LOOKED.values())
+GUIDED = 0.3  # the weight of each
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Recipe:
     minutes: float = 60
     batch_tokens: int = 4096
     chunk: int = 512  # conversations sorted by length together; checkpoints lie between chunks
-    echo_chunks: int = 10  # of random tokens, at the very beginning
+    echo_chunks: int = 8  # of random tokens, at the very beginning
     copying_chunks: int = 12  # and then so many in which copying has a large share
     copying: float = 0.4
     drill: float = 0.25  # share of requests after requests, which no use has, but which teach best
@@ -112,7 +114,9 @@ def spoken(rng: random.Random, index: int, recipe: Recipe) -> list[tuple]:
                 spoken_weight or weight * (rng.random() < share)
                 for spoken_weight in weights_of(ids, said)
             ]
-            rows.append((ids, weights, said, [*guides(rendered, encoding)], conversation.skill))
+            rows.append(
+                (ids, weights, said, [*guides(rendered, encoding, rng)], conversation.skill)
+            )
     return rows
 
 
@@ -272,7 +276,8 @@ def train(
             for optimizer, peak in zip(optimizers, peaks, strict=True):
                 optimizer.param_groups[0]["lr"] = peak * pace(elapsed / budget, recipe)
             rows, looked = step(score, network, optimizers, batch.to(device))
-            losses.setdefault(LOOKED, []).append(looked)
+            for kind, value in zip(LOOKED.values(), looked, strict=True):
+                losses.setdefault(kind, []).append(value)
             for skill, value in zip(batch.skills, rows, strict=True):
                 losses.setdefault(skill, []).append(value)
             state["step"] += 1
@@ -314,14 +319,16 @@ def scores(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits (places, vocab_size) after these places only: most of what is read counts nothing.
 
-    And how surprised the guided heads are by where they should look, one of each guide: the last
-    layer's by the exact place, that of the layer before by the tool.
+    And how surprised the guided heads are by where they should look, one of each guide.
     """
     hidden, looks = network.hidden(ids)
     logits = F.linear(hidden.flatten(0, 1)[places], network.model.embed_tokens.weight).float()
     row, kind, at, first, end = guides.unbind(1)
-    exact, tool = looks[-1][row, at].float(), looks[-2][row, at].float()
-    seen = torch.where((kind == PLACE)[:, None], exact, tool)
+    seen = looks[-LAYERS[PLACE]][row, at]
+    for other in (NAME, LINE):
+        look = looks[-min(LAYERS[other], len(looks))][row, at]
+        seen = torch.where((kind == other)[:, None], look, seen)
+    seen = seen.float()
     spots = torch.arange(ids.shape[1], device=ids.device)
     seen = seen.masked_fill(spots > at[:, None], -1e4)
     right = (spots >= first[:, None]) & (spots < end[:, None])
@@ -331,15 +338,17 @@ def scores(
 
 def step(
     score, network: Llama, optimizers: list, batch: Batch, half: bool = True
-) -> tuple[list[float], float]:
+) -> tuple[list[float], list[float]]:
     """One update. Returns each row's mean loss of what the assistant says, and the guides'."""
     ids, targets = batch.ids[:, :-1], batch.ids[:, 1:].flatten()[batch.places]
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=half):
         logits, wrong = score(network, ids, batch.places, batch.guides)
     losses = F.cross_entropy(logits, targets, reduction="none")
     loss = (losses * batch.weights).sum() / batch.weights.sum()
-    looked = wrong.sum() / max(len(wrong), 1)
-    (loss + GUIDED * looked).backward()
+    looked = torch.zeros(2, len(LOOKED), device=ids.device)
+    looked = looked.index_add(1, batch.guides[:, 1], torch.stack([wrong, torch.ones_like(wrong)]))
+    looked = looked[0] / looked[1].clamp(min=1)
+    (loss + GUIDED * looked.sum()).backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     for optimizer in optimizers:
         optimizer.step()
@@ -347,7 +356,7 @@ def step(
     rows = torch.zeros(2, len(ids), device=ids.device)
     both = torch.stack([losses.detach() * batch.said, batch.said])
     rows.index_add_(1, batch.places // ids.shape[1], both)
-    return (rows[0] / rows[1].clamp(min=1)).tolist(), looked.item()
+    return (rows[0] / rows[1].clamp(min=1)).tolist(), looked.tolist()
 
 
 def hardware(device: str) -> str:

@@ -8,6 +8,9 @@ Heads", 2022), so it is given, roughly, and trained on from there:
 * a head of the first layer looks one token back and notes that token beside the present one;
 * a head of the second layer looks for the place whose noted token is the present one, and says what
   stands there.
+
+A head further up, which `slm.guidance` will teach to find the tool that a request wants, starts
+with looking for its words.
 """
 
 import torch
@@ -69,6 +72,11 @@ def wire(network: Llama) -> None:
         second.k_proj.weight[keys][steady] = MATCH * noted[: len(steady)]
         second.v_proj.weight[keys] = token
         second.o_proj.weight[:, head] = SAY * token.T
+        if group == 0 and len(network.model.layers) > 4:
+            # The head that finds a request's tool begins with what is the same word in both.
+            finding = network.model.layers[-3].self_attn
+            for weight in (finding.q_proj.weight, finding.k_proj.weight):
+                weight[:size][steady] = MATCH / 2 * read[: len(steady)]
 
 
 def orthonormal(size: int) -> Tensor:
