@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 
 from slm import tokenizer as text
+from slm.associations import associations
 from slm.corpus import SHARES, conversations
 from slm.guidance import LINE, NAME, PLACE, guides
 from slm.network import Config, Llama
@@ -39,6 +40,7 @@ LONGEST = 896  # tokens; longer conversations are left out
 TYPICAL = 20  # tokens of the assistant in a turn
 CALLED = 2.0  # the weight of a call's token beside an answer's
 SAVED_EVERY = 5  # chunks
+RANK = 32  # of the counted associations: what the frequencies that hardly turn have room for
 ECHO = "echo"  # the first chunks' skill: random tokens, said twice
 # The loss of the guided heads, logged beside the skills; and the layers these belong to.
 LOOKED = {NAME: "look at the name", LINE: "look at the tool", PLACE: "look at the place"}
@@ -247,8 +249,9 @@ def train(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(recipe.seed)
     network = Llama(CONFIGS[name])
-    wire(network)
-    if start and not resume:
+    if not start and not resume:
+        wire(network, associations(RANK) if CONFIGS[name].num_hidden_layers > 3 else None)
+    elif not resume:
         saved = torch.load(RUNS / start / "checkpoint.pt", weights_only=True)
         network.load_state_dict(shortened(saved["network"], CONFIGS[name].num_hidden_layers))
     network.to(device)

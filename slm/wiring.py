@@ -10,7 +10,7 @@ Heads", 2022), so it is given, roughly, and trained on from there:
   stands there.
 
 A head further up, which `slm.guidance` will teach to find the tool that a request wants, starts
-with looking for its words.
+with what `slm.associations` has counted.
 """
 
 import torch
@@ -23,12 +23,17 @@ QUIET = 0.1  # factor of the other weights that write to the residual, which wou
 BACK, MATCH = 3.0, 4.0  # how sharply the first and the second head look
 NOTE, SAY = 4.0, 16.0  # how loudly they write, in standard deviations of an embedding
 FAR = 0.004  # radians a token; frequencies below it hardly turn over a conversation
+FIND = 4.0  # how sharply the head looks that finds a tool
 LOUDNESS = 0.1  # of the output, so that probabilities start nearly even
 
 
 @torch.no_grad()
-def wire(network: Llama) -> None:
-    """Write the circuit into a fresh network of at least two layers, once per key-value head."""
+def wire(network: Llama, counted: tuple[Tensor, Tensor] | None = None) -> None:
+    """Write the circuit into a fresh network of at least two layers, once per key-value head.
+
+    counted: what `slm.associations` gives, (vocab_size, rank) twice, for networks of four layers
+    and more; the embedding holds both from coordinate 1 on.
+    """
     config = network.config
     first, second = (layer.self_attn for layer in network.model.layers[:2])
     width, size, pairs = config.hidden_size, config.head_dim, config.head_dim // 2
@@ -46,9 +51,13 @@ def wire(network: Llama) -> None:
         layer.self_attn.o_proj.weight *= QUIET
         layer.mlp.down_proj.weight *= QUIET
 
-    directions = orthonormal(width)
-    directions[0] = 0
-    share = min(size, width // (2 * groups))  # directions that a group reads, and as many it writes
+    rank = counted[0].shape[1] if counted else 0
+    taken = 1 + 2 * rank
+    for place, vectors in enumerate(counted or ()):
+        embedding[:, 1 + place * rank : 1 + (place + 1) * rank] = vectors / vectors.std()
+    directions = torch.zeros(width, width - taken)
+    directions[taken:] = orthonormal(width - taken)
+    share = min(size, (width - taken) // (2 * groups))  # that a group reads, and as many it writes
     even = torch.full((pairs,), BACK / CONSTANT)
     for group in range(groups):
         read = directions[:, group * share : (group + 1) * share].T
@@ -72,11 +81,11 @@ def wire(network: Llama) -> None:
         second.k_proj.weight[keys][steady] = MATCH * noted[: len(steady)]
         second.v_proj.weight[keys] = token
         second.o_proj.weight[:, head] = SAY * token.T
-        if group == 0 and len(network.model.layers) > 4:
-            # The head that finds a request's tool begins with what is the same word in both.
-            finding = network.model.layers[-3].self_attn
-            for weight in (finding.q_proj.weight, finding.k_proj.weight):
-                weight[:size][steady] = MATCH / 2 * read[: len(steady)]
+    if counted:
+        finding, used = network.model.layers[-3].self_attn, steady[:rank]
+        for weight, begin in ((finding.q_proj.weight, 1), (finding.k_proj.weight, 1 + rank)):
+            weight[:size] *= QUIET
+            weight[used, begin + torch.arange(len(used))] = FIND
 
 
 def orthonormal(size: int) -> Tensor:
