@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import count, islice
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -177,7 +178,8 @@ def chunks_from(first: int, recipe: Recipe, workers: int) -> Iterator[list[Batch
     if not workers:
         yield from (batches_of(index, recipe) for index in count(first))
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # Spawned, not forked: a fork of a process with threads, as torch has them, may hang.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         waiting = [pool.submit(batches_of, first + ahead, recipe) for ahead in range(2 * workers)]
         try:
             for index in count(first + len(waiting)):
