@@ -38,7 +38,7 @@ def torchs_own(q, k, v):
 
 
 def everywhere(network, ids, places, guides):
-    return network(ids).flatten(0, 1)[places].float(), torch.zeros(0)
+    return network(ids).flatten(0, 1)[places].float(), torch.zeros(len(guides))
 
 
 def main(name: str = "edge-slm", steps: int = 12) -> None:

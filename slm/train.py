@@ -270,7 +270,7 @@ def train(
     print(f"{name}: {network.count_parameters():,} parameters, step {state['step']}", flush=True)
 
     budget = recipe.minutes * 60
-    peaks = [optimizer.param_groups[0]["lr"] for optimizer in optimizers_of(network, recipe)]
+    peaks = [recipe.matrix_rate, recipe.learning_rate]
     for batches in chunks_from(state["chunk"], recipe, workers):
         if state["seconds"] >= budget or state["chunk"] == chunks:
             break
