@@ -39,7 +39,7 @@ def main() -> None:
     add.add_argument(
         "--decay", type=float, default=0.4, help="the part of it in which the learning rate falls"
     )
-    add.add_argument("--start", help="begin with the weights of this model's run")
+    add.add_argument("--start", help="begin with the weights of this model")
     add = commands.add_parser("profile", help="where a training step's time goes (needs torch)")
     add.add_argument("--model", default="edge-slm")
     add = commands.add_parser("export", help="write the checkpoint to models/NAME (needs torch)")

@@ -1,46 +1,122 @@
-"""Which words of a request go with which words of a tool: counted, not learnt.
+"""Which words of a request go with which words of a tool: learnt first, from bags of words.
 
-"Is it raining" goes with "weather". To find that out a network needs many thousands of steps; the
-corpus says it by plain counting: the pointwise mutual information of a request's word and a word of
-the tool that it wants (Church and Hanks, "Word Association Norms", 1990). The table is factored, so
-that the product of a request's vector and a tool's is about that information (Levy and Goldberg,
-2014): start weights for the head that finds a request's tool.
+"Is it raining" goes with "weather". A network that is to learn that together with everything else
+needs many thousands of steps; a model that knows no order learns it in a minute: each word has a
+vector as a word of a request, another as a word of a tool's line, and a weight in either; a tool
+fits as well as the weighted means of both sides agree, and the one that was wanted has to fit best.
+What it learnt are start weights for the heads that find a request's tool.
 """
 
 import random
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from slm import tokenizer as text
-from slm.corpus.drawing import any_tool
-from slm.corpus.reading import Words
-from slm.corpus.scenes import scene
-from slm.corpus.showing import shown
+from slm.corpus import conversations
+from slm.guidance import CALL, LINES, TURN
 
-SHRUNK = 3  # a pair seen n times counts n / (n + SHRUNK) of its information
-LEAST, MOST = -2, 6  # nats; what was never seen together says little
+SHARP = 16.0  # of agreement, so that vectors of length about 1 can decide
+UNSEEN = -4.0  # the weight of what stands in no request, or in no line: markers, brackets
+RATE = 5e-3
+
+Choice = tuple[list[int], list[list[int]], int]
 
 
-def associations(rank: int, requests: int = 120_000, seed: int = 1) -> tuple[Tensor, Tensor]:
-    """Vectors (vocab_size, rank) of a token in a request, and of one in a tool's line."""
-    tokenizer, rng, words = text.load(), random.Random(seed), Words("train")
-    size = tokenizer.get_vocab_size()
-    together = np.zeros((size, size), np.float32)
-    for _ in range(requests):
-        tool = any_tool(rng, words)
-        request = scene(rng, words, tool, bare=True)
-        function = shown(rng, words, tool, 0.3)[0]["function"]
-        arguments = ", ".join(function.get("parameters", {}).get("properties", {}))
-        line = f"{function['name']}({arguments}) {function.get('description', '')}"
-        asked = list(set(tokenizer.encode(request.text).ids))
-        together[np.ix_(asked, list(set(tokenizer.encode(line).ids)))] += 1
-    once = together.sum(1, keepdims=True) * together.sum(0, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        information = np.log(together * together.sum() / once)
-    information = np.clip(np.nan_to_num(information, neginf=LEAST), LEAST, MOST)
-    information *= together / (together + SHRUNK)
-    left, strength, right = torch.svd_lowrank(torch.from_numpy(information), rank + 16, niter=4)
-    root = strength[:rank].sqrt()
-    return left[:, :rank] * root, right[:, :rank] * root
+@dataclass
+class Associations:
+    """One row a token: vectors (vocab_size, rank), and logarithms of weights (vocab_size,)."""
+
+    asked: Tensor
+    offered: Tensor
+    asked_weight: Tensor
+    offered_weight: Tensor
+
+
+def associations(rank: int, amount: int = 15_000, seed: int = 1) -> Associations:
+    """Learn from the choices in so many conversations."""
+    torch.manual_seed(seed)
+    size = text.load().get_vocab_size()
+    asked = nn.Parameter(torch.randn(size, rank) * 0.3)
+    offered = nn.Parameter(asked.detach().clone())  # a word goes with itself, to begin with
+    weights = [nn.Parameter(torch.zeros(size)) for _ in range(2)]
+    optimizer = torch.optim.Adam([asked, offered, *weights], lr=RATE)
+    seen = torch.zeros(2, size, dtype=torch.bool)
+    for batch in batches(amount, seed):
+        requests, lines, owners, wanted = batch
+        seen[0, requests[0]] = seen[1, lines[0]] = True
+        ours = means(asked, weights[0], *requests)
+        theirs = means(offered, weights[1], *lines)
+        agreed = SHARP * (ours[owners] * theirs).sum(1)
+        each = torch.full((len(wanted), int(owners.bincount().max())), float("-inf"))
+        first = owners.bincount().cumsum(0) - owners.bincount()
+        each[owners, torch.arange(len(owners)) - first[owners]] = agreed
+        loss = F.cross_entropy(each, wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    logs = [
+        torch.where(known, weight.detach(), UNSEEN)
+        for known, weight in zip(seen, weights, strict=True)
+    ]
+    return Associations(asked.detach(), offered.detach(), *logs)
+
+
+def means(vectors: Tensor, weights: Tensor, tokens: Tensor, bags: Tensor) -> Tensor:
+    """The weighted mean of each bag's vectors, (bags, rank); `bags` says each token's bag."""
+    weighed = weights[tokens].exp()[:, None]
+    count = int(bags[-1]) + 1
+    total = torch.zeros(count, vectors.shape[1]).index_add(0, bags, vectors[tokens] * weighed)
+    return total / torch.zeros(count, 1).index_add(0, bags, weighed)
+
+
+def choices(amount: int, seed: int) -> Iterator[Choice]:
+    """A request's tokens, those of each tool's line, and the index of the tool that it wants."""
+    tokenizer = text.load()
+
+    def tokens(some: str) -> list[int]:
+        return tokenizer.encode(some).ids
+
+    for number, conversation in enumerate(conversations(seed, "train", {"drill": 1})):
+        if number == amount:
+            return
+        rendered = text.render(conversation.messages, conversation.tools)
+        shown = rendered.partition("<|im_end|>")[0]
+        lines = {match[1]: tokens(match[0]) for match in LINES.finditer(shown)}
+        request = None
+        for turn in TURN.finditer(rendered):
+            called = CALL.findall(turn[0])
+            if turn[1] == "assistant" and request and len(called) == 1 and len(lines) > 1:
+                yield tokens(request), list(lines.values()), list(lines).index(called[0][0])
+            request = turn[2] if turn[1] == "user" else None
+
+
+def batches(amount: int, seed: int, size: int = 128, pool: int = 4096) -> Iterator[tuple]:
+    """Choices, mixed within a pool: bags of tokens, whose request a line answers, the right one."""
+    rng, waiting = random.Random(seed), []
+    for choice in choices(amount, seed):
+        waiting.append(choice)
+        if len(waiting) == pool:
+            rng.shuffle(waiting)
+            while len(waiting) >= size:
+                yield to_batch(waiting[:size])
+                del waiting[:size]
+    for begin in range(0, len(waiting), size):
+        yield to_batch(waiting[begin : begin + size])
+
+
+def to_batch(some: list[Choice]) -> tuple:
+    lines = [line for _, offered, _ in some for line in offered]
+    owners = [index for index, (_, offered, _) in enumerate(some) for _ in offered]
+    wanted = torch.tensor([right for *_, right in some])
+    return bagged([request for request, *_ in some]), bagged(lines), torch.tensor(owners), wanted
+
+
+def bagged(bags: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """All bags' tokens in a row, and the bag of each."""
+    sizes = torch.tensor([len(bag) for bag in bags])
+    tokens = torch.tensor([token for bag in bags for token in bag])
+    return tokens, torch.arange(len(bags)).repeat_interleave(sizes)

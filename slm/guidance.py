@@ -4,10 +4,11 @@ Which tool is wanted, and which words are an argument's value, a network finds o
 the next token tells it. The place where the answer stands is known, so it is told:
 
 * NAME: each word of a tool's lines looks at the first word of the tool's name;
-* LINE: each word of a request looks at the lines of the tool that it wants;
-* PLACE: before the name in a call, and before each value, look at where it is copied from.
+* TOOL: before the name in a call, look at the lines of the tool that is wanted, and before a route
+  at the line that describes it;
+* VALUE: before a value in a call, a figure or a name in an answer, look at where it is copied from.
 
-A word of the request thus finds its tool's lines, and there the name; the call then copies it.
+Where such a head has nothing to find it looks at the text's first token, which says nothing.
 """
 
 import random
@@ -16,48 +17,67 @@ from collections.abc import Iterator
 
 from tokenizers import Encoding
 
-TOOL = re.compile(r"^([\w.-]+)\(.*\n?(?:  .*\n?)*", re.M)
+LINES = re.compile(r"^([\w.-]+)\(.*\n?(?:  .*\n?)*", re.M)
 TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>\n?", re.S)
 CALL = re.compile(r'<tool_call>\{"name":"([^"]+)","arguments":(.*?)\}</tool_call>')
-VALUE = re.compile(r'":(?:"((?:[^"\\]|\\.)+)"|(-?\d[\d.]*))')
-NAME, LINE, PLACE = range(3)
-SHARE = {NAME: 0.15, LINE: 0.5}  # of the many: so many are told
+ARGUMENT = re.compile(r'":(?:"((?:[^"\\]|\\.)+)"|(-?\d[\d.]*))')
+FIGURE = re.compile(r"(?<!\w)(\d+|(?<= )[A-Z]\w+)()")  # and names
+NAME, TOOL, VALUE = range(3)
+TOLD = 0.15  # of a tool's words: so many are told
 
 Guide = tuple[int, int, int, int]
 
 
-def guides(text: str, encoding: Encoding, rng: random.Random) -> Iterator[Guide]:
-    """(kind, token that looks, first token to look at, last one + 1)."""
+def guides(text: str, encoding: Encoding, rng: random.Random, idle: bool = True) -> Iterator[Guide]:
+    """(kind, token that looks, first token to look at, last one + 1); `idle`: nothing, too."""
 
     def token(place: int) -> int:
         return encoding.char_to_token(place)
 
     shown = text.partition("<|im_end|>")[0]
-    lines = {match[1]: match for match in TOOL.finditer(shown)}
-    for line in lines.values():
-        first = token(line.start())
-        for at in range(first + 1, token(line.end() - 1) + 1):
-            if rng.random() < SHARE[NAME]:
+    lines = {}
+    for line in LINES.finditer(shown):
+        first, end = token(line.start()), token(line.end() - 1) + 1
+        lines[line[1]] = (first, end)
+        for at in range(first + 1, end):
+            if rng.random() < TOLD:
                 yield NAME, at, first, first + 1
-    asked = None
+    choices, spans = {}, []
+
+    def copied(matches: Iterator[re.Match], before: int) -> None:
+        """Each match's first token is looked up in the text that ends at `before`."""
+        for match in matches:
+            begin, end = match.span(1 if match[1] else 2)
+            said = re.escape(text[begin:end])
+            *_, found = (None, *re.finditer(rf"(?<!\w){said}(?!\w)", text[:before]))
+            if found and token(begin) is not None:
+                first = token(found.start())
+                choices[VALUE, token(begin) - 1] = (first, first + 1)
+
     for turn in TURN.finditer(text):
-        called = list(CALL.finditer(text, turn.start(), turn.end()))
-        if turn[1] == "assistant" and asked and len(called) == 1 and called[0][1] in lines:
-            line = lines[called[0][1]]
-            first, end = token(line.start()), token(line.end() - 1) + 1
-            for at in range(token(asked.start(2)), token(asked.end() - 2) + 1):
-                if rng.random() < SHARE[LINE]:
-                    yield LINE, at, first, end
-        asked = turn if turn[1] == "user" else None
-        for call in called:
+        if turn[1] != "assistant" or turn.end(2) == turn.start(2):
+            continue
+        begin, end = turn.span(2)
+        calls = list(CALL.finditer(text, begin, end))
+        for call in calls:
+            spans.append(range(token(call.start()), token(call.end() - 1)))
             if call[1] in lines:
-                first = token(lines[call[1]].start())
-                yield PLACE, token(call.start(1)) - 1, first, first + 1
-            for value in VALUE.finditer(call[2]):
-                which = 1 if value[1] else 2
-                said = re.escape(value[which])
-                *_, found = (None, *re.finditer(rf"(?<!\w){said}(?!\w)", text[: call.start()]))
-                at = token(call.start(2) + value.start(which))
-                if found and at is not None:
-                    first = token(found.start())
-                    yield PLACE, at - 1, first, first + 1
+                choices[TOOL, token(call.start(1)) - 1] = lines[call[1]]
+            copied(ARGUMENT.finditer(text, *call.span(2)), call.start())
+        if not calls:
+            spans.append(range(token(begin), token(end - 1) + 1))
+            route = re.search(rf"^\W*({re.escape(turn[2])})(?!\w).*$", shown, re.M)
+            if route:
+                first, last = token(route.start(1)), token(route.end() - 1) + 1
+                choices[TOOL, token(begin) - 1] = (first, last)
+                for at in range(first + 1, last):
+                    yield NAME, at, first, first + 1
+            elif text[begin] == "{":
+                copied(ARGUMENT.finditer(text, begin, end), begin)
+            else:
+                copied(FIGURE.finditer(text, begin, end), begin)
+    for (kind, at), where in choices.items():
+        yield kind, at, *where
+        other = rng.choice(rng.choice([*spans, range(len(encoding.ids) - 1)]))
+        if idle and (kind, other) not in choices:
+            yield kind, other, 0, 1

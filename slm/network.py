@@ -54,6 +54,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return (shares.view(batch, groups, -1, length) @ v).view(batch, heads, length, size)
 
 
+Look = tuple[Tensor, Tensor]  # an attention's queries and keys
+
+
 class Attention(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
@@ -64,19 +67,18 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, kv_width, bias=False)
         self.o_proj = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        """The output, and where the first head looks: scores (batch, length, length)."""
-        batch, length, width = x.shape
+    def heads(self, projected: Tensor) -> Tensor:
+        return projected.unflatten(2, (-1, self.config.head_dim)).transpose(1, 2)
 
-        def heads(projected: Tensor) -> Tensor:
-            return projected.view(batch, length, -1, self.config.head_dim).transpose(1, 2)
+    def look(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys: (batch, heads, length, size), fewer heads of keys."""
+        q = rotate(self.heads(self.q_proj(x)), cos, sin)
+        return q, rotate(self.heads(self.k_proj(x)), cos, sin)
 
-        q = rotate(heads(self.q_proj(x)), cos, sin)
-        k = rotate(heads(self.k_proj(x)), cos, sin)
-        v = heads(self.v_proj(x))
-        y = attend(q, k, v)
-        looks = q[:, 0] @ k[:, 0].transpose(1, 2) * self.config.head_dim**-0.5
-        return self.o_proj(y.transpose(1, 2).reshape(batch, length, width)), looks
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Look]:
+        q, k = self.look(x, cos, sin)
+        y = attend(q, k, self.heads(self.v_proj(x)))
+        return self.o_proj(y.transpose(1, 2).flatten(2)), (q, k)
 
 
 class MLP(nn.Module):
@@ -98,10 +100,10 @@ class Block(nn.Module):
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        attended, looks = self.self_attn(self.input_layernorm(x), cos, sin)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Look]:
+        attended, look = self.self_attn(self.input_layernorm(x), cos, sin)
         x = x + attended
-        return x + self.mlp(self.post_attention_layernorm(x)), looks
+        return x + self.mlp(self.post_attention_layernorm(x)), look
 
 
 class Body(nn.Module):
@@ -130,13 +132,17 @@ class Llama(nn.Module):
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
 
-    def hidden(self, ids: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def embed(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Embeddings (batch, length, hidden_size), and the positions' cosines and sines."""
+        x = self.model.embed_tokens(ids)
+        return x, self.cos[: ids.shape[1]].to(x.dtype), self.sin[: ids.shape[1]].to(x.dtype)
+
+    def hidden(self, ids: Tensor) -> tuple[Tensor, list[Look]]:
         """The last layer's states (batch, length, hidden_size), before the output matrix.
 
-        And of each layer where its first head looks, for training to guide.
+        And where each layer looks, for training to guide.
         """
-        x = self.model.embed_tokens(ids)
-        cos, sin = self.cos[: ids.shape[1]].to(x.dtype), self.sin[: ids.shape[1]].to(x.dtype)
+        x, cos, sin = self.embed(ids)
         looks = []
         for layer in self.model.layers:
             x, look = layer(x, cos, sin)

@@ -16,7 +16,7 @@ from slm import network as architecture
 from slm.network import Llama
 from slm.train import CONFIGS, Recipe, batches_of, optimizers_of, scores, step
 
-CHUNK = 40  # one after the curriculum
+CHUNK = 100  # one after the curriculum
 
 
 def limit(width: int, inner: int, tokens: int = 2048) -> float:

@@ -1,15 +1,15 @@
 """Train a model: `python -m slm train --model edge-slm --minutes 60`, again with `--resume`.
 
-Training begins with random tokens said twice, then come the conversations of the corpus, at first
-with much copying among them. The loss counts what the assistant says, short answers more than long
-ones, and a sample of the rest a little. Conversations of similar length share a batch, so that
-little is padded.
+Training begins with the heads that find what a call says: they alone learn, four times as fast as
+the whole network. Then comes the whole corpus, at first with much copying in it. The loss counts
+what the assistant says, short answers more than long ones, and a sample of the rest a little.
+Conversations of similar length share a batch, so that little is padded.
 
 A run lives in `slm/runs/NAME/` (git-ignored): `checkpoint.pt`, replaced atomically, `log.csv` with
 the loss of each skill, and its plot, `loss.png`. Stop a run whenever you like: `--resume` goes on
 from its last checkpoint with the batches that come next, as if it had not been stopped. More
-minutes than before raise the learning rate again. `--start NAME` begins with the weights of
-another run instead of noise, the middle layers left out where it has more of them.
+minutes than before raise the learning rate again. `--start NAME` begins with the weights in
+`models/NAME` instead, layers before the last left out where these are more.
 """
 
 import csv
@@ -27,26 +27,27 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
+from safetensors.torch import load_file
 
 from slm import tokenizer as text
+from slm import wiring
 from slm.associations import associations
 from slm.corpus import SHARES, conversations
-from slm.guidance import LINE, NAME, PLACE, guides
+from slm.export import MODELS
+from slm.guidance import NAME, TOOL, VALUE, guides
 from slm.network import Config, Llama
-from slm.wiring import wire
 
 RUNS = Path(__file__).with_name("runs")
-CONFIGS = {"edge-slm": Config(num_hidden_layers=6), "edge-slm-nano": Config(num_hidden_layers=3)}
+CONFIGS = {"edge-slm": Config(num_hidden_layers=5), "edge-slm-nano": Config(num_hidden_layers=4)}
 LONGEST = 896  # tokens; longer conversations are left out
 TYPICAL = 20  # tokens of the assistant in a turn
 CALLED = 2.0  # the weight of a call's token beside an answer's
 SAVED_EVERY = 5  # chunks
-RANK = 32  # of the counted associations: what the frequencies that hardly turn have room for
-ECHO = "echo"  # the first chunks' skill: random tokens, said twice
-# The loss of the guided heads, logged beside the skills; and the layers these belong to.
-LOOKED = {NAME: "look at the name", LINE: "look at the tool", PLACE: "look at the place"}
-LAYERS = {NAME: 4, LINE: 3, PLACE: 1}  # counted from the last one, which is 1
-LOGGED = (*SHARES, "drill", ECHO, *LOOKED.values())
+# The loss of the guided heads, logged beside the skills; and the layer and the group of each.
+LOOKED = {NAME: "look at the name", TOOL: "look at the tool", VALUE: "look at the value"}
+GUIDES = {NAME: (wiring.NAMES, 0), TOOL: (wiring.PLACES, 0), VALUE: (wiring.PLACES, 1)}
+FINDING = {"drill": 0.8, "one_call": 0.2}  # what the heads learn from that find
+LOGGED = (*SHARES, "drill", *LOOKED.values())
 GUIDED = 0.3  # the weight of each
 
 
@@ -55,7 +56,9 @@ class Recipe:
     minutes: float = 60
     batch_tokens: int = 4096
     chunk: int = 512  # conversations sorted by length together; checkpoints lie between chunks
-    echo_chunks: int = 8  # of random tokens, at the very beginning
+    associated: int = 15_000  # conversations whose words are associated before all else
+    finding_chunks: int = 60  # in which only the heads learn that find: first what calls say,
+    answers_chunks: int = 15  # then what any of the assistant's words repeat
     copying_chunks: int = 12  # and then so many in which copying has a large share
     copying: float = 0.4
     drill: float = 0.25  # share of requests after requests, which no use has, but which teach best
@@ -66,6 +69,11 @@ class Recipe:
     other_share: float = 0.15  # of the tokens the assistant does not say: so many count, ...
     other_weight: float = 0.5  # ... and so much
     seed: int = 1
+
+    @property
+    def heads_alone(self) -> int:
+        """Chunks in which only the heads learn that find."""
+        return self.finding_chunks + self.answers_chunks
 
 
 @dataclass
@@ -85,7 +93,7 @@ class Batch:
 def batches_of(index: int, recipe: Recipe) -> list[Batch]:
     """The batches of one chunk; the same for the same index."""
     rng = random.Random(recipe.seed * 1_000_003 + index)
-    rows = echoes(rng, recipe) if index < recipe.echo_chunks else spoken(rng, index, recipe)
+    rows = spoken(rng, index, recipe)
     rows.sort(key=lambda row: len(row[0]))
     groups, group = [], []
     for row in rows:
@@ -100,10 +108,13 @@ def batches_of(index: int, recipe: Recipe) -> list[Batch]:
 
 def spoken(rng: random.Random, index: int, recipe: Recipe) -> list[tuple]:
     """A chunk's conversations: token ids, the weight of predicting each, who says it, the skill."""
-    early = index < recipe.echo_chunks + recipe.copying_chunks
+    finding, idle = index < recipe.finding_chunks, index >= recipe.finding_chunks / 3
+    early = recipe.heads_alone <= index < recipe.heads_alone + recipe.copying_chunks
     shares = {name: share / sum(SHARES.values()) for name, share in SHARES.items()}
     shares["drill"] = recipe.drill / (1 - recipe.drill)
-    if early:
+    if finding:
+        shares = FINDING
+    elif early:
         shares["copying"] = sum(shares.values()) * recipe.copying / (1 - recipe.copying)
     tokenizer, rows = text.load(), []
     drawn = conversations(recipe.seed * 1_000_003 + index, "train", shares)
@@ -118,7 +129,7 @@ def spoken(rng: random.Random, index: int, recipe: Recipe) -> list[tuple]:
                 for spoken_weight in weights_of(ids, said)
             ]
             rows.append(
-                (ids, weights, said, [*guides(rendered, encoding, rng)], conversation.skill)
+                (ids, weights, said, [*guides(rendered, encoding, rng, idle)], conversation.skill)
             )
     return rows
 
@@ -143,17 +154,6 @@ def weights_of(ids: list[int], said: list[bool]) -> list[float]:
                 weights[spot] = each * (CALLED if inside else 1.0)
             begin = None
     return weights
-
-
-def echoes(rng: random.Random, recipe: Recipe) -> list[tuple]:
-    """Random tokens, a gap of others, and the first ones again; only these last can be foretold."""
-    size, rows = text.load().get_vocab_size(), []
-    for _ in range(recipe.chunk):
-        once = rng.choices(range(size), k=rng.randint(12, 160))
-        gap = rng.choices(range(size), k=rng.randint(0, 40))
-        said = [False] * (len(once) + len(gap) + 1) + [True] * (len(once) - 1)
-        rows.append((once + gap + once, [float(one) for one in said], said, [], ECHO))
-    return rows
 
 
 def to_batch(rows: list[tuple]) -> Batch:
@@ -191,7 +191,7 @@ def chunks_from(first: int, recipe: Recipe, workers: int) -> Iterator[list[Batch
 
 def recipe_for(minutes: float, decay: float, start: str | None = None) -> tuple[Recipe, int]:
     """The recipe, and the number of workers, for this machine: large batches where a GPU is."""
-    known = {"echo_chunks": 0, "copying_chunks": 0} if start else {}
+    known = {"finding_chunks": 0, "answers_chunks": 0, "copying_chunks": 0} if start else {}
     if torch.cuda.is_available():
         large = Recipe(minutes, batch_tokens=65_536, chunk=8_192, decay=decay, **known)
         return large, max(1, (os.cpu_count() or 2) - 2)
@@ -243,7 +243,8 @@ def train(
         raise ValueError(f"no model called {name!r}; there is {', '.join(CONFIGS)}")
     folder = RUNS / name
     checkpoint = folder / "checkpoint.pt"
-    for wanted, path in ((resume, checkpoint), (start, RUNS / str(start) / "checkpoint.pt")):
+    shipped = MODELS / str(start) / "model.safetensors"
+    for wanted, path in ((resume, checkpoint), (start, shipped)):
         if wanted and not path.exists():
             raise FileNotFoundError(f"nothing to go on from: {path} does not exist")
     folder.mkdir(parents=True, exist_ok=True)
@@ -252,10 +253,10 @@ def train(
     torch.manual_seed(recipe.seed)
     network = Llama(CONFIGS[name])
     if not start and not resume:
-        wire(network, associations(RANK) if CONFIGS[name].num_hidden_layers > 3 else None)
+        learnt = associations(wiring.rank(CONFIGS[name]), recipe.associated)
+        wiring.wire(network, learnt)
     elif not resume:
-        saved = torch.load(RUNS / start / "checkpoint.pt", weights_only=True)
-        network.load_state_dict(shortened(saved["network"], CONFIGS[name].num_hidden_layers))
+        network.load_state_dict(shortened(load_file(shipped), CONFIGS[name].num_hidden_layers))
     network.to(device)
     optimizers = optimizers_of(network, recipe)
     state = {"chunk": 0, "step": 0, "seconds": 0.0, "tokens": 0}
@@ -266,7 +267,9 @@ def train(
             optimizer.load_state_dict(kept)
         state = saved["state"]
     keep_log(folder / "log.csv", state["chunk"])
-    score = torch.compile(scores, dynamic=True) if compiled else scores
+    score, look = (
+        torch.compile(one, dynamic=True) if compiled else one for one in (scores, glances)
+    )
     print(f"{name}: {network.count_parameters():,} parameters, step {state['step']}", flush=True)
 
     budget = recipe.minutes * 60
@@ -280,7 +283,12 @@ def train(
             elapsed = state["seconds"] + time.perf_counter() - started
             for optimizer, peak in zip(optimizers, peaks, strict=True):
                 optimizer.param_groups[0]["lr"] = peak * pace(elapsed / budget, recipe)
-            rows, looked = step(score, network, optimizers, batch.to(device))
+            batch = batch.to(device)
+            if state["chunk"] < recipe.heads_alone:
+                rows, looked = [], glance(look, network, optimizers, batch)
+                batch.skills = []
+            else:
+                rows, looked = step(score, network, optimizers, batch)
             for kind, value in zip(LOOKED.values(), looked, strict=True):
                 losses.setdefault(kind, []).append(value)
             for skill, value in zip(batch.skills, rows, strict=True):
@@ -328,17 +336,39 @@ def scores(
     """
     hidden, looks = network.hidden(ids)
     logits = F.linear(hidden.flatten(0, 1)[places], network.model.embed_tokens.weight).float()
+    return logits, surprises(looks, guides)
+
+
+def glances(network: Llama, ids: torch.Tensor, guides: torch.Tensor) -> torch.Tensor:
+    """`surprises` of the guided heads when only the first layer's attention stands before them."""
+    x, *positions = network.embed(ids)
+    looks = []
+    for number, layer in enumerate(network.model.layers[: wiring.PLACES + 1]):
+        attention, read = layer.self_attn, layer.input_layernorm(x)
+        if number == wiring.NOTES:
+            written, look = attention(read, *positions)
+            x = x + written
+        else:
+            look = attention.look(read, *positions)
+        looks.append(look)
+    return surprises(looks, guides)
+
+
+def surprises(looks: list[tuple[torch.Tensor, torch.Tensor]], guides: torch.Tensor) -> torch.Tensor:
+    """Of each guide: minus the logarithm of the share of the look that falls where it should."""
     row, kind, at, first, end = guides.unbind(1)
-    seen = looks[-LAYERS[PLACE]][row, at]
-    for other in (NAME, LINE):
-        look = looks[-min(LAYERS[other], len(looks))][row, at]
-        seen = torch.where((kind == other)[:, None], look, seen)
-    seen = seen.float()
-    spots = torch.arange(ids.shape[1], device=ids.device)
+    asking, asked = [], []
+    for layer, group in GUIDES.values():
+        q, k = looks[layer]
+        asking.append(q[row, group * (q.shape[1] // k.shape[1]), at])
+        asked.append(k[:, group])
+    asking = torch.stack(asking)[kind, torch.arange(len(kind), device=kind.device)]
+    asked = torch.stack(asked)[kind, row]
+    seen = torch.einsum("gs,gls->gl", asking, asked).float() * asked.shape[2] ** -0.5
+    spots = torch.arange(asked.shape[1], device=at.device)
     seen = seen.masked_fill(spots > at[:, None], -1e4)
     right = (spots >= first[:, None]) & (spots < end[:, None])
-    wrong = seen.logsumexp(1) - seen.masked_fill(~right, -1e4).logsumexp(1)
-    return logits, wrong
+    return seen.logsumexp(1) - seen.masked_fill(~right, -1e4).logsumexp(1)
 
 
 def step(
@@ -347,21 +377,38 @@ def step(
     """One update. Returns each row's mean loss of what the assistant says, and the guides'."""
     ids, targets = batch.ids[:, :-1], batch.ids[:, 1:].flatten()[batch.places]
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=half):
-        logits, wrong = score(network, ids, batch.places, batch.guides)
+        logits, surprise = score(network, ids, batch.places, batch.guides)
     losses = F.cross_entropy(logits, targets, reduction="none")
     loss = (losses * batch.weights).sum() / batch.weights.sum()
-    looked = torch.zeros(2, len(LOOKED), device=ids.device)
-    looked = looked.index_add(1, batch.guides[:, 1], torch.stack([wrong, torch.ones_like(wrong)]))
-    looked = looked[0] / looked[1].clamp(min=1)
-    (loss + GUIDED * looked.sum()).backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    for optimizer in optimizers:
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    looked = by_kind(surprise, batch.guides)
+    update(loss + GUIDED * looked.sum(), network, optimizers)
     rows = torch.zeros(2, len(ids), device=ids.device)
     both = torch.stack([losses.detach() * batch.said, batch.said])
     rows.index_add_(1, batch.places // ids.shape[1], both)
     return (rows[0] / rows[1].clamp(min=1)).tolist(), looked.tolist()
+
+
+def glance(look, network: Llama, optimizers: list, batch: Batch) -> list[float]:
+    """One update of the heads that find. Returns the mean loss of each kind of guide."""
+    with torch.autocast(batch.ids.device.type, torch.bfloat16):
+        looked = by_kind(look(network, batch.ids[:, :-1], batch.guides), batch.guides)
+    update(looked.sum(), network, optimizers)
+    return looked.tolist()
+
+
+def by_kind(surprise: torch.Tensor, guides: torch.Tensor) -> torch.Tensor:
+    """The mean of each kind of guide."""
+    sums = torch.zeros(2, len(LOOKED), device=surprise.device)
+    sums = sums.index_add(1, guides[:, 1], torch.stack([surprise, torch.ones_like(surprise)]))
+    return sums[0] / sums[1].clamp(min=1)
+
+
+def update(loss: torch.Tensor, network: Llama, optimizers: list) -> None:
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
 
 def hardware(device: str) -> str:

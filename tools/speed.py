@@ -11,7 +11,6 @@ import random
 import statistics
 import subprocess
 import time
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,14 +35,13 @@ TOOLS = [
 
 def complete(backend, prompt: list[int], tokens: int) -> dict:
     """The server's timings of one completion without any cache."""
-    asked = {"prompt": prompt, "n_predict": tokens, "ignore_eos": True, "cache_prompt": False}
-    request = urllib.request.Request(
-        backend.base_url.removesuffix("/v1") + "/completion",
-        json.dumps(asked).encode(),
-        {"Content-Type": "application/json"},
+    answer = backend.openai().completions.create(
+        model=backend.model,
+        prompt=prompt,
+        max_tokens=tokens,
+        extra_body={"ignore_eos": True, "cache_prompt": False},
     )
-    with urllib.request.urlopen(request, timeout=120) as response:
-        return json.loads(response.read())["timings"]
+    return answer.model_extra["timings"]
 
 
 def first_token(backend) -> float:
@@ -74,21 +72,8 @@ def measure(backend, vocabulary: int) -> dict[str, float]:
 
 
 def llama_bench(program: str, path: Path, threads: int) -> dict[str, float]:
-    command = [
-        program,
-        "-m",
-        path,
-        "-p",
-        PROMPT,
-        "-n",
-        ANSWER,
-        "-t",
-        threads,
-        "-r",
-        3,
-        "-o",
-        "json",
-    ]
+    sizes = ["-p", PROMPT, "-n", ANSWER, "-t", threads, "-r", 3]
+    command = [program, "-m", path, *sizes, "-o", "json"]
     said = subprocess.run(map(str, command), capture_output=True, check=True, text=True).stdout
     kinds = {"prompt": (PROMPT, 0), "generation": (0, ANSWER)}
     rows = {(row["n_prompt"], row["n_gen"]): row["avg_ts"] for row in json.loads(said)}
