@@ -1,4 +1,4 @@
-"""Which words of a request go with which words of a tool: learnt first, from bags of words.
+"""Which words of a request go with those of a tool or a label: learnt first, from bags of words.
 
 "Is it raining" goes with "weather". A network that is to learn that together with everything else
 needs many thousands of steps; a model that knows no order learns it in a minute: each word has a
@@ -10,6 +10,7 @@ What it learnt are start weights for the heads that find a request's tool.
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from slm import tokenizer as text
 from slm.corpus import conversations
-from slm.guidance import CALL, LINES, TURN
+from slm.guidance import CALL, LINES, TURN, described
 
 SHARP = 16.0  # of agreement, so that vectors of length about 1 can decide
 UNSEEN = -4.0  # the weight of what stands in no request, or in no line: markers, brackets
@@ -36,7 +37,7 @@ class Associations:
     offered_weight: Tensor
 
 
-def associations(rank: int, amount: int = 15_000, seed: int = 1) -> Associations:
+def associations(rank: int, amount: int = 25_000, seed: int = 1) -> Associations:
     """Learn from the choices in so many conversations."""
     torch.manual_seed(seed)
     size = text.load().get_vocab_size()
@@ -50,7 +51,7 @@ def associations(rank: int, amount: int = 15_000, seed: int = 1) -> Associations
         seen[0, requests[0]] = seen[1, lines[0]] = True
         ours = means(asked, weights[0], *requests)
         theirs = means(offered, weights[1], *lines)
-        agreed = SHARP * (ours[owners] * theirs).sum(1)
+        agreed = SHARP * (ours.index_select(0, owners) * theirs).sum(1)
         each = torch.full((len(wanted), int(owners.bincount().max())), float("-inf"))
         first = owners.bincount().cumsum(0) - owners.bincount()
         each[owners, torch.arange(len(owners)) - first[owners]] = agreed
@@ -67,14 +68,16 @@ def associations(rank: int, amount: int = 15_000, seed: int = 1) -> Associations
 
 def means(vectors: Tensor, weights: Tensor, tokens: Tensor, bags: Tensor) -> Tensor:
     """The weighted mean of each bag's vectors, (bags, rank); `bags` says each token's bag."""
-    weighed = weights[tokens].exp()[:, None]
+    weighed = weights.index_select(0, tokens).exp()[:, None]
     count = int(bags[-1]) + 1
-    total = torch.zeros(count, vectors.shape[1]).index_add(0, bags, vectors[tokens] * weighed)
+    total = torch.zeros(count, vectors.shape[1]).index_add(
+        0, bags, vectors.index_select(0, tokens) * weighed
+    )
     return total / torch.zeros(count, 1).index_add(0, bags, weighed)
 
 
 def choices(amount: int, seed: int) -> Iterator[Choice]:
-    """A request's tokens, those of each tool's line, and the index of the tool that it wants."""
+    """A request's tokens, those of each tool's or label's line, and the index of the right one."""
     tokenizer = text.load()
 
     def tokens(some: str) -> list[int]:
@@ -86,12 +89,18 @@ def choices(amount: int, seed: int) -> Iterator[Choice]:
         rendered = text.render(conversation.messages, conversation.tools)
         shown = rendered.partition("<|im_end|>")[0]
         lines = {match[1]: tokens(match[0]) for match in LINES.finditer(shown)}
-        request = None
-        for turn in TURN.finditer(rendered):
-            called = CALL.findall(turn[0])
-            if turn[1] == "assistant" and request and len(called) == 1 and len(lines) > 1:
-                yield tokens(request), list(lines.values()), list(lines).index(called[0][0])
-            request = turn[2] if turn[1] == "user" else None
+        turns, exchanges = list(TURN.finditer(rendered)), []
+        for asked, turn in pairwise(turns):
+            if (asked[1], turn[1]) == ("user", "assistant"):
+                called = CALL.findall(turn[0])
+                exchanges.append((asked[2], [name for name, _ in called] or [turn[2]]))
+        if not conversation.tools:
+            for _, (label,) in exchanges:
+                begin, end = described(label, shown) or (0, 0)
+                lines[label] = tokens(shown[begin:end] or label)
+        for request, wanted in exchanges:
+            if len(lines) > 1 and len(wanted) == 1 and wanted[0] in lines:
+                yield tokens(request), list(lines.values()), list(lines).index(wanted[0])
 
 
 def batches(amount: int, seed: int, size: int = 128, pool: int = 4096) -> Iterator[tuple]:

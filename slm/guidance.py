@@ -22,10 +22,21 @@ TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>\n?", re.S)
 CALL = re.compile(r'<tool_call>\{"name":"([^"]+)","arguments":(.*?)\}</tool_call>')
 ARGUMENT = re.compile(r'":(?:"((?:[^"\\]|\\.)+)"|(-?\d[\d.]*))')
 FIGURE = re.compile(r"(?<!\w)(\d+|(?<= )[A-Z]\w+)()")  # and names
+LABEL = re.compile(r"[\w /&-]{1,40}")
 NAME, TOOL, VALUE = range(3)
 TOLD = 0.15  # of a tool's words: so many are told
 
 Guide = tuple[int, int, int, int]
+
+
+def described(label: str, shown: str) -> tuple[int, int] | None:
+    """Where the system text explains a label: the line that it begins, or its last mention."""
+    said = rf"({re.escape(label)})(?!\w)"
+    found = re.search(rf"^\W*{said}.*$", shown, re.M)
+    if found:
+        return found.start(1), found.end()
+    *_, found = (None, *re.finditer(rf"(?<!\w){said}", shown))
+    return found.span(1) if found else None
 
 
 def guides(text: str, encoding: Encoding, rng: random.Random, idle: bool = True) -> Iterator[Guide]:
@@ -39,7 +50,7 @@ def guides(text: str, encoding: Encoding, rng: random.Random, idle: bool = True)
     for line in LINES.finditer(shown):
         first, end = token(line.start()), token(line.end() - 1) + 1
         lines[line[1]] = (first, end)
-        for at in range(first + 1, end):
+        for at in range(first, end):
             if rng.random() < TOLD:
                 yield NAME, at, first, first + 1
     choices, spans = {}, []
@@ -66,11 +77,11 @@ def guides(text: str, encoding: Encoding, rng: random.Random, idle: bool = True)
             copied(ARGUMENT.finditer(text, *call.span(2)), call.start())
         if not calls:
             spans.append(range(token(begin), token(end - 1) + 1))
-            route = re.search(rf"^\W*({re.escape(turn[2])})(?!\w).*$", shown, re.M)
+            route = LABEL.fullmatch(turn[2]) and not lines and described(turn[2], shown)
             if route:
-                first, last = token(route.start(1)), token(route.end() - 1) + 1
+                first, last = token(route[0]), token(route[1] - 1) + 1
                 choices[TOOL, token(begin) - 1] = (first, last)
-                for at in range(first + 1, last):
+                for at in range(first, last):
                     yield NAME, at, first, first + 1
             elif text[begin] == "{":
                 copied(ARGUMENT.finditer(text, begin, end), begin)

@@ -56,7 +56,7 @@ class Recipe:
     minutes: float = 60
     batch_tokens: int = 4096
     chunk: int = 512  # conversations sorted by length together; checkpoints lie between chunks
-    associated: int = 15_000  # conversations whose words are associated before all else
+    associated: int = 25_000  # conversations whose words are associated before all else
     finding_chunks: int = 60  # in which only the heads learn that find: first what calls say,
     answers_chunks: int = 15  # then what any of the assistant's words repeat
     copying_chunks: int = 12  # and then so many in which copying has a large share
@@ -357,15 +357,18 @@ def glances(network: Llama, ids: torch.Tensor, guides: torch.Tensor) -> torch.Te
 def surprises(looks: list[tuple[torch.Tensor, torch.Tensor]], guides: torch.Tensor) -> torch.Tensor:
     """Of each guide: minus the logarithm of the share of the look that falls where it should."""
     row, kind, at, first, end = guides.unbind(1)
-    asking, asked = [], []
+    batch, length = looks[0][1].shape[0], looks[0][1].shape[2]
+    queries, keys = [], []
     for layer, group in GUIDES.values():
         q, k = looks[layer]
-        asking.append(q[row, group * (q.shape[1] // k.shape[1]), at])
-        asked.append(k[:, group])
-    asking = torch.stack(asking)[kind, torch.arange(len(kind), device=kind.device)]
-    asked = torch.stack(asked)[kind, row]
+        queries.append(q[:, group * (q.shape[1] // k.shape[1])])
+        keys.append(k[:, group])
+    # Selected by one index: the gradient of more of them is added up in no fixed order.
+    place = kind * batch + row
+    asking = torch.cat(queries).flatten(0, 1).index_select(0, place * length + at)
+    asked = torch.cat(keys).index_select(0, place)
     seen = torch.einsum("gs,gls->gl", asking, asked).float() * asked.shape[2] ** -0.5
-    spots = torch.arange(asked.shape[1], device=at.device)
+    spots = torch.arange(length, device=at.device)
     seen = seen.masked_fill(spots > at[:, None], -1e4)
     right = (spots >= first[:, None]) & (spots < end[:, None])
     return seen.logsumexp(1) - seen.masked_fill(~right, -1e4).logsumexp(1)

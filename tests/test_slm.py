@@ -24,12 +24,12 @@ def tiny(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def learnt():
-    """Associations of words, learnt from a fifth of what a training takes."""
+    """Associations of words, learnt from a part of what a training takes."""
     from slm.associations import associations
     from slm.network import Config
     from slm.wiring import rank
 
-    return associations(rank(Config()), amount=3000)
+    return associations(rank(Config()), amount=6000)
 
 
 def small(train, **changes):

@@ -2,7 +2,8 @@
 
 A conversation of use spends most of its words on showing tools and on telling results. Here the
 same list serves many requests for different tools of it, among them some that want no call or lack
-an argument: three times as many decisions in as much text.
+an argument: three times as many decisions in as much text. Messages to be sorted come alike, many
+for one list of labels.
 """
 
 import random
@@ -12,11 +13,15 @@ from slm.corpus.drawing import any_tool
 from slm.corpus.reading import Words
 from slm.corpus.scenes import Scene, scene
 from slm.corpus.showing import dress, may_stand_beside
-from slm.corpus.skills import ask_back, no_call
+from slm.corpus.skills import ask_back, no_call, routing
 from slm.corpus.toolbook import FAMILIES, Tool
+
+SORTED = 0.2  # share of the conversations
 
 
 def generate(rng: random.Random, words: Words) -> Conversation:
+    if rng.random() < SORTED:
+        return sorting(rng, words)
     count = rng.choice([2, 3, 3, 4, 4, 5])
     family = list(FAMILIES[rng.choice(list(FAMILIES))].values())
     related = rng.random() < 0.5
@@ -49,6 +54,14 @@ def generate(rng: random.Random, words: Words) -> Conversation:
     messages = [message for exchange in exchanges for message in exchange]
     rng.shuffle(tools)
     return dress(rng, words, "drill", [*system(rng, words), *messages], tools)
+
+
+def sorting(rng: random.Random, words: Words) -> Conversation:
+    block, names, system = routing.task(rng, words)
+    messages = [system]
+    for label in rng.choices(list(names), k=rng.randint(4, 9)):
+        messages += [user(routing.message(rng, words, block, label)), answer(names[label], "label")]
+    return Conversation("drill", messages)
 
 
 def apart(one: Scene, other: Scene) -> bool:

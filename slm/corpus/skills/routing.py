@@ -32,7 +32,8 @@ def message(rng: random.Random, words: Words, block: Block, label: str) -> str:
     return phrase(rng, words, speech.as_typed(rng, pattern, speech.is_lower(rng), 0.05))
 
 
-def generate(rng: random.Random, words: Words) -> Conversation:
+def task(rng: random.Random, words: Words) -> tuple[Block, dict[str, str], dict]:
+    """What is sorted, how each label is written, and the system message."""
     block = rng.choice(words.blocks("routing"))
     labels = [label.strip() for label in block.under("labels")[0].split("|")]
     labels = [label for label in labels if label in block.sections]
@@ -46,8 +47,12 @@ def generate(rng: random.Random, words: Words) -> Conversation:
     elif dice < 0.24:
         names = {label: label.replace("_", " ").title() for label in labels}
     about = {label: block.under(f"about {label}") for label in labels}
-    system = instruction(rng, words, names, about)
-    messages = [{"role": "system", "content": system}]
-    for label in rng.sample(labels, rng.choice([1, 1, 1, 2])):
+    return block, names, {"role": "system", "content": instruction(rng, words, names, about)}
+
+
+def generate(rng: random.Random, words: Words) -> Conversation:
+    block, names, system = task(rng, words)
+    messages = [system]
+    for label in rng.sample(list(names), rng.choice([1, 1, 1, 2])):
         messages += [user(message(rng, words, block, label)), answer(names[label], "label")]
     return Conversation("routing", messages)
