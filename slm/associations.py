@@ -37,7 +37,7 @@ class Associations:
     offered_weight: Tensor
 
 
-def associations(rank: int, amount: int = 25_000, seed: int = 1) -> Associations:
+def associations(rank: int, amount: int, seed: int = 1) -> Associations:
     """Learn from the choices in so many conversations."""
     torch.manual_seed(seed)
     size = text.load().get_vocab_size()
@@ -46,14 +46,14 @@ def associations(rank: int, amount: int = 25_000, seed: int = 1) -> Associations
     weights = [nn.Parameter(torch.zeros(size)) for _ in range(2)]
     optimizer = torch.optim.Adam([asked, offered, *weights], lr=RATE)
     seen = torch.zeros(2, size, dtype=torch.bool)
-    for batch in batches(amount, seed):
-        requests, lines, owners, wanted = batch
+    for requests, lines, owners, wanted in batches(amount, seed):
         seen[0, requests[0]] = seen[1, lines[0]] = True
         ours = means(asked, weights[0], *requests)
         theirs = means(offered, weights[1], *lines)
         agreed = SHARP * (ours.index_select(0, owners) * theirs).sum(1)
-        each = torch.full((len(wanted), int(owners.bincount().max())), float("-inf"))
-        first = owners.bincount().cumsum(0) - owners.bincount()
+        counts = owners.bincount()
+        first = counts.cumsum(0) - counts
+        each = torch.full((len(wanted), int(counts.max())), float("-inf"))
         each[owners, torch.arange(len(owners)) - first[owners]] = agreed
         loss = F.cross_entropy(each, wanted)
         optimizer.zero_grad()

@@ -31,12 +31,17 @@ Guide = tuple[int, int, int, int]
 
 def described(label: str, shown: str) -> tuple[int, int] | None:
     """Where the system text explains a label: the line that it begins, or its last mention."""
-    said = rf"({re.escape(label)})(?!\w)"
-    found = re.search(rf"^\W*{said}.*$", shown, re.M)
+    found = re.search(rf"^\W*({re.escape(label)})(?!\w).*$", shown, re.M)
     if found:
         return found.start(1), found.end()
-    *_, found = (None, *re.finditer(rf"(?<!\w){said}", shown))
-    return found.span(1) if found else None
+    found = last_mention(label, shown)
+    return found.span() if found else None
+
+
+def last_mention(said: str, text: str) -> re.Match | None:
+    """Where these whole words stand last."""
+    *_, found = (None, *re.finditer(rf"(?<!\w){re.escape(said)}(?!\w)", text))
+    return found
 
 
 def guides(text: str, encoding: Encoding, rng: random.Random, idle: bool = True) -> Iterator[Guide]:
@@ -59,8 +64,7 @@ def guides(text: str, encoding: Encoding, rng: random.Random, idle: bool = True)
         """Each match's first token is looked up in the text that ends at `before`."""
         for match in matches:
             begin, end = match.span(1 if match[1] else 2)
-            said = re.escape(text[begin:end])
-            *_, found = (None, *re.finditer(rf"(?<!\w){said}(?!\w)", text[:before]))
+            found = last_mention(text[begin:end], text[:before])
             if found and token(begin) is not None:
                 first = token(found.start())
                 choices[VALUE, token(begin) - 1] = (first, first + 1)

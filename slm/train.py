@@ -253,8 +253,7 @@ def train(
     torch.manual_seed(recipe.seed)
     network = Llama(CONFIGS[name])
     if not start and not resume:
-        learnt = associations(wiring.rank(CONFIGS[name]), recipe.associated)
-        wiring.wire(network, learnt)
+        wiring.wire(network, associations(wiring.rank(CONFIGS[name]), recipe.associated))
     elif not resume:
         network.load_state_dict(shortened(load_file(shipped), CONFIGS[name].num_hidden_layers))
     network.to(device)
@@ -285,13 +284,12 @@ def train(
                 optimizer.param_groups[0]["lr"] = peak * pace(elapsed / budget, recipe)
             batch = batch.to(device)
             if state["chunk"] < recipe.heads_alone:
-                rows, looked = [], glance(look, network, optimizers, batch)
-                batch.skills = []
+                skills, rows, looked = [], [], glance(look, network, optimizers, batch)
             else:
-                rows, looked = step(score, network, optimizers, batch)
+                skills, (rows, looked) = batch.skills, step(score, network, optimizers, batch)
             for kind, value in zip(LOOKED.values(), looked, strict=True):
                 losses.setdefault(kind, []).append(value)
-            for skill, value in zip(batch.skills, rows, strict=True):
+            for skill, value in zip(skills, rows, strict=True):
                 losses.setdefault(skill, []).append(value)
             state["step"] += 1
             state["tokens"] += batch.ids.numel()

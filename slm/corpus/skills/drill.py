@@ -21,7 +21,7 @@ SORTED = 0.2  # share of the conversations
 
 def generate(rng: random.Random, words: Words) -> Conversation:
     if rng.random() < SORTED:
-        return sorting(rng, words)
+        return Conversation("drill", routing.sorting(rng, words, lambda labels: many(rng, labels)))
     count = rng.choice([2, 3, 3, 4, 4, 5])
     family = list(FAMILIES[rng.choice(list(FAMILIES))].values())
     related = rng.random() < 0.5
@@ -56,12 +56,8 @@ def generate(rng: random.Random, words: Words) -> Conversation:
     return dress(rng, words, "drill", [*system(rng, words), *messages], tools)
 
 
-def sorting(rng: random.Random, words: Words) -> Conversation:
-    block, names, system = routing.task(rng, words)
-    messages = [system]
-    for label in rng.choices(list(names), k=rng.randint(4, 9)):
-        messages += [user(routing.message(rng, words, block, label)), answer(names[label], "label")]
-    return Conversation("drill", messages)
+def many(rng: random.Random, labels: list[str]) -> list[str]:
+    return rng.choices(labels, k=rng.randint(4, 9))
 
 
 def apart(one: Scene, other: Scene) -> bool:

@@ -1,6 +1,7 @@
 """Pick one label from the list in the system text, and say nothing else."""
 
 import random
+from collections.abc import Callable
 
 from slm.corpus import speech
 from slm.corpus.conversation import Conversation, answer, user
@@ -32,8 +33,8 @@ def message(rng: random.Random, words: Words, block: Block, label: str) -> str:
     return phrase(rng, words, speech.as_typed(rng, pattern, speech.is_lower(rng), 0.05))
 
 
-def task(rng: random.Random, words: Words) -> tuple[Block, dict[str, str], dict]:
-    """What is sorted, how each label is written, and the system message."""
+def sorting(rng: random.Random, words: Words, pick: Callable[[list], list]) -> list[dict]:
+    """The system text, and a message with its answer for each label that is picked."""
     block = rng.choice(words.blocks("routing"))
     labels = [label.strip() for label in block.under("labels")[0].split("|")]
     labels = [label for label in labels if label in block.sections]
@@ -47,12 +48,14 @@ def task(rng: random.Random, words: Words) -> tuple[Block, dict[str, str], dict]
     elif dice < 0.24:
         names = {label: label.replace("_", " ").title() for label in labels}
     about = {label: block.under(f"about {label}") for label in labels}
-    return block, names, {"role": "system", "content": instruction(rng, words, names, about)}
+    messages = [{"role": "system", "content": instruction(rng, words, names, about)}]
+    for label in pick(labels):
+        messages += [user(message(rng, words, block, label)), answer(names[label], "label")]
+    return messages
 
 
 def generate(rng: random.Random, words: Words) -> Conversation:
-    block, names, system = task(rng, words)
-    messages = [system]
-    for label in rng.sample(list(names), rng.choice([1, 1, 1, 2])):
-        messages += [user(message(rng, words, block, label)), answer(names[label], "label")]
-    return Conversation("routing", messages)
+    def few(labels: list) -> list:
+        return rng.sample(labels, rng.choice([1, 1, 1, 2]))
+
+    return Conversation("routing", sorting(rng, words, few))
