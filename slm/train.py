@@ -42,6 +42,7 @@ CONFIGS = {"edge-slm": Config(num_hidden_layers=5), "edge-slm-nano": Config(num_
 LONGEST = 896  # tokens; longer conversations are left out
 TYPICAL = 20  # tokens of the assistant in a turn
 CALLED = 2.0  # the weight of a call's token beside an answer's
+DECIDED = 3.0  # the weight of a turn's first token: a call, a question or an answer?
 SAVED_EVERY = 5  # chunks
 # The loss of the guided heads, logged beside the skills; and the layer and the group of each.
 LOOKED = {NAME: "look at the name", TOOL: "look at the tool", VALUE: "look at the value"}
@@ -139,7 +140,8 @@ def weights_of(ids: list[int], said: list[bool]) -> list[float]:
 
     A route is five tokens, a chain's last answer forty: by the square root of a turn's length each
     counts less, or what is short would hardly be learnt. A call is right or wrong as a whole while
-    an answer may be worded in many ways, so the tokens of calls count more.
+    an answer may be worded in many ways, so the tokens of calls count more; and most the first
+    token of a turn, which decides whether it is a call, a question or an answer.
     """
     tokenizer = text.load()
     opening, closing = (tokenizer.token_to_id(marker) for marker in text.VISIBLE)
@@ -152,6 +154,7 @@ def weights_of(ids: list[int], said: list[bool]) -> list[float]:
             for spot in range(begin, place):
                 inside = (inside or ids[spot] == opening) and ids[spot] != closing
                 weights[spot] = each * (CALLED if inside else 1.0)
+            weights[begin] *= DECIDED
             begin = None
     return weights
 

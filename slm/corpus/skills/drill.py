@@ -45,7 +45,7 @@ def generate(rng: random.Random, words: Words) -> Conversation:
             requests.append(found)
     exchanges = [[user(one.text), calls(one.function)] for one in requests]
     for tool in tools:
-        if rng.random() < 0.15 and (names := ask_back.askable(tool)):
+        if rng.random() < 0.25 and (names := ask_back.askable(tool)):
             exchanges.append(lacking(rng, words, tool, rng.choice(names)))
     if rng.random() < 0.4:
         kind = rng.choice(["smalltalk", "out_of_scope", "mentions"])
