@@ -10,6 +10,8 @@ def main() -> None:
     add.add_argument("--check", action="store_true", help="only say which labs are out of date")
     add = commands.add_parser("execute", help="run notebooks, keep their outputs, fill their cards")
     add.add_argument("notebooks", nargs="*", help="paths; all lessons and solutions without one")
+    add = commands.add_parser("card", help="put the exam's results into the models' cards")
+    add.add_argument("reports", nargs="*", help="JSON files of `slm evaluate`; its own default")
     add = commands.add_parser("bench", help="tokens/s of a default backend against hand-set ones")
     add.add_argument("--rounds", type=int, default=7)
     add = commands.add_parser("speed", help="a model's tokens/s and memory, beside llama-bench")
@@ -30,6 +32,10 @@ def main() -> None:
         from tools import execute
 
         execute.main(arguments.notebooks)
+    elif arguments.command == "card":
+        from tools import card
+
+        card.main(arguments.reports)
     elif arguments.command == "bench":
         from tools import bench
 
