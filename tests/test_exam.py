@@ -10,6 +10,7 @@ import httpx2 as httpx
 import openai
 import pytest
 
+from helpers import model as model_files
 from helpers.backends import BackendError
 from slm import evaluate
 from slm.corpus import conversations
@@ -418,6 +419,22 @@ def test_a_case_beyond_the_context_counts_as_wrong(backend):
     reply = asking.ask(backend.openai(), backend.model, long, "free")
     assert "context" in reply.error
     assert evaluate.graded([(long, reply)])["refused"] == 1
+
+
+def test_the_model_does_what_its_card_says(backend):
+    """Of each measure the first cases, as often right as on the card, less what chance allows."""
+    card = (model_files.folder("edge-slm") / "README.md").read_text(encoding="utf-8")
+    said = re.findall(r"^\| patterns: ([^|]+) \| [\d,]+ \| [^|]+ \| ([\d.]+)%", card, re.M)
+    on_card = {measure: float(percent) / 100 for measure, percent in said}
+    assert set(on_card) == set(MEASURES)
+    count = {"call": 150, "routing": 60, "no call": 60, "asks for what is missing": 60}
+    for measure, asked in count.items():
+        some = [case for case in of("patterns") if case.measure == measure][:asked]
+        replies = asking.ask_all(backend.openai(), backend.model, some, "free")
+        rate = evaluate.graded(replies)["rates"][f"patterns: {measure}"]
+        share, expected = rate["right"] / rate["count"], on_card[measure]
+        chance = 4 * (expected * (1 - expected) / rate["count"]) ** 0.5 + 0.02
+        assert share >= expected - chance, (measure, share, expected)
 
 
 def test_an_evaluation_writes_all_of_it(tmp_path, capsys):
