@@ -9,7 +9,7 @@ from slm.corpus.reading import Words
 from slm.corpus.scenes import full_scene, scene
 from slm.corpus.showing import beside, dress, may_stand_beside
 
-KINDS = {"smalltalk": 19, "about": 22, "out_of_scope": 20, "mentions": 15, "no_tool": 24}
+KINDS = {"smalltalk": 16, "about": 30, "out_of_scope": 18, "mentions": 14, "no_tool": 22}
 
 
 def exchange(rng: random.Random, words: Words, kind: str) -> list[dict]:
