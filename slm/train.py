@@ -26,6 +26,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
@@ -453,18 +454,21 @@ def plot(source: Path, path: Path) -> None:
     """The learning curve of each skill, a mean of up to nine chunks a point."""
     with source.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
+    axes.set_prop_cycle(color=colormaps["tab20"].colors)
     for skill in LOGGED:
         points = [(int(row["tokens"]) / 1e6, float(row[skill])) for row in rows if row[skill]]
         for_mean = [points[max(0, end - 9) : end] for end in range(1, len(points) + 1)]
         means = [sum(loss for _, loss in some) / len(some) for some in for_mean]
-        axes.plot([tokens for tokens, _ in points], means, label=skill.replace("_", " "))
+        dashed = "--" if skill in LOOKED.values() else "-"
+        axes.plot([tokens for tokens, _ in points], means, dashed, label=skill.replace("_", " "))
     axes.set(
         xlabel="million tokens seen", ylabel="loss of the assistant's tokens (nats)", yscale="log"
     )
+    axes.set_title("The loss of each skill (dashed: of the heads that find)", loc="left")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", ncols=2)
+    figure.legend(fontsize="small", loc="outside right upper")
     partial = path.with_name("partial-" + path.name)
     figure.savefig(partial)
     os.replace(partial, path)

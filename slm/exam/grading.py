@@ -24,6 +24,7 @@ import re
 from decimal import Decimal
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)*|[\d.]+")  # commas as they part thousands
 WORD = re.compile(r"[^\W_]+(?:[.'@/-][^\W_]+)*")
 NOT = re.compile(
     r"\b(?:no|not|nothing|never|nowhere|none|without|unknown|unclear|missing|silent|unable|cannot|"
@@ -48,12 +49,13 @@ def plain(value):
 
 
 def figures(text: str) -> set[str]:
-    """The figures of a text: `1,250.0` and `1250` are the same, `2026-05-04` is three."""
+    """The figures of a text: `1,250.0` and `1250` are one; `2026-05-04` and `4,11,18` are three."""
     found = set()
     for figure in NUMBER.findall(text):
-        bare = figure.replace(",", "")
-        parts = [bare] if bare.count(".") < 2 else bare.split(".")  # 10.2.3
-        found.update(f"{Decimal(part).normalize():f}" for part in parts)
+        together = GROUPED.fullmatch(figure)
+        for bare in [figure.replace(",", "")] if together else figure.split(","):
+            parts = [bare] if bare.count(".") < 2 else bare.split(".")  # 10.2.3
+            found.update(f"{Decimal(part).normalize():f}" for part in parts)
     return found
 
 

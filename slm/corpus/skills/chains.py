@@ -11,7 +11,6 @@ from slm.corpus.scenes import in_json, shuffled
 from slm.corpus.showing import beside, dress
 from slm.corpus.toolbook import BOOK
 
-
 # What the course's first lessons ask for, with its counterpart, and their share of the written ones
 SHOP = ("order late, then ticket", "order looked up: delayed")
 SHOPS = 0.3
