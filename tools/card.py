@@ -16,12 +16,12 @@ BEGIN, END = "<!-- exam: begin -->", "<!-- exam: end -->"
 
 
 def read(files: list[Path]) -> dict[str, dict]:
-    """The columns of all reports; of two with the same name the one with more cases."""
+    """The columns of all reports; of two with the same name what the one with more cases says."""
     columns: dict[str, dict] = {}
     for file in files:
         for name, column in json.loads(file.read_text(encoding="utf-8"))["columns"].items():
-            if len(column["cases"]) > len(columns.get(name, {"cases": ()})["cases"]):
-                columns[name] = column
+            pair = sorted((columns.get(name, column), column), key=lambda one: len(one["cases"]))
+            columns[name] = pair[0] | pair[1]
     return columns
 
 
@@ -71,8 +71,8 @@ def facts(columns: dict[str, dict], model: str) -> list[str]:
         if column.get("flips"):
             calls = column["flips"]["calls"]
             said.append(
-                f"{calls['right to wrong']} of {calls['cases']:,} calls right in the first "
-                f"quantization and wrong in this one, {calls['wrong to right']} the other way"
+                f"of {calls['cases']:,} calls {calls['right to wrong']} went from right to wrong "
+                f"against the first quantization of the run, {calls['wrong to right']} the other way"
             )
         lines.append(f"- {name.removeprefix(model).strip()}: {', '.join(said)}")
     return lines
