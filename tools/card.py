@@ -72,7 +72,7 @@ def facts(columns: dict[str, dict], model: str) -> list[str]:
             calls = column["flips"]["calls"]
             said.append(
                 f"of {calls['cases']:,} calls {calls['right to wrong']} went from right to wrong "
-                f"against the first quantization of the run, {calls['wrong to right']} the other way"
+                f"against the run's first quantization, {calls['wrong to right']} the other way"
             )
         lines.append(f"- {name.removeprefix(model).strip()}: {', '.join(said)}")
     return lines
