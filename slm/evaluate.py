@@ -10,7 +10,6 @@ verdict, to a JSON file.
 """
 
 import json
-import os
 import time
 from itertools import islice, product
 from pathlib import Path
@@ -26,6 +25,7 @@ from slm.exam.asking import ExamError, Reply, ask_all
 from slm.exam.baselines import BASELINES
 from slm.exam.cases import SETS, Case, cases
 from slm.exam.grading import is_right
+from slm.export import put
 
 RESULTS = Path(__file__).with_name("runs") / "exam.json"
 CALLS = "calls"
@@ -149,9 +149,7 @@ def evaluate(
     print(table(columns))
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
-        partial = output.with_suffix(".partial")
-        partial.write_text(json.dumps(report, indent=1), encoding="utf-8")
-        os.replace(partial, output)
+        put(output, json.dumps(report, indent=1).encode())
         print(f"\nEvery case: {output}")
     return report
 

@@ -5,12 +5,12 @@ written by hand. A model examined in several runs gives several files.
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
 from helpers.model import MODELS
 from slm.evaluate import RESULTS
+from slm.export import put
 
 BEGIN, END = "<!-- exam: begin -->", "<!-- exam: end -->"
 
@@ -36,16 +36,16 @@ def table(columns: dict[str, dict], model: str) -> str:
         for name in (f"{model} Q8_0", f"{model} Q8_0 constrained")
         if name in columns
     }
-    labels = list(dict.fromkeys(label for column in shown.values() for label in column["rates"]))
-    heads = ["BM25" if name == "BM25" else name.removeprefix(f"{model} ") for name in shown]
+    heads = [name.removeprefix(f"{model} ") for name in shown]
     rows = [["measure", "cases", *heads], ["---"] * (2 + len(heads))]
-    for label in labels:
-        count = max(column["rates"].get(label, {"count": 0})["count"] for column in shown.values())
-        cells = [cell(column["rates"].get(label)) for column in shown.values()]
-        rows.append([label, f"{count:,}", *cells])
-    cells = [cell(column["valid calls"]) for column in shown.values()]
-    count = max(column["valid calls"]["count"] for column in shown.values())
-    rows.append(["calls that fit their schema", f"{count:,}", *cells])
+    rates = [
+        column["rates"] | {"calls that fit their schema": column["valid calls"]}
+        for column in shown.values()
+    ]
+    for label in dict.fromkeys(label for one in rates for label in one):
+        found = [one.get(label) for one in rates]
+        count = max(rate["count"] for rate in found if rate)
+        rows.append([label, f"{count:,}", *map(cell, found)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([*lines, "", *facts(columns, model)])
 
@@ -84,9 +84,7 @@ def fill(card: Path, text: str) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         sys.exit(f"{card} has no place for the table: write {BEGIN} and {END} into it")
-    partial = card.with_suffix(".partial")
-    partial.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-    os.replace(partial, card)
+    put(card, f"{before}{begin}\n{text}\n{end}{after}".encode())
 
 
 def main(files: list[str]) -> None:
