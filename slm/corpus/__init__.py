@@ -32,6 +32,7 @@ SHARES = {
     "routing": 5,
     "extraction": 6,
     "grounded": 5,
+    "notes": 4,
     "memory": 7,
     "drafts": 3,
     "authority": 6,

@@ -18,8 +18,7 @@ def generate(rng: random.Random, words: Words) -> Conversation:
                 slots[slot] = slot_value(rng, words, slot)[0]
         return speech.fill(pattern, slots)
 
-    passage = filled(rng.choice(block.sections["passage"]))
-    rule = rng.choice(words["grounded_ask"])
+    text = filled(rng.choice(block.sections["passage"]))
     turns = []
     for _ in range(rng.choice([1, 1, 2, 3])):
         if rng.random() < 0.35:
@@ -36,16 +35,22 @@ def generate(rng: random.Random, words: Words) -> Conversation:
             question = question.lower()
         said = speech.upper_first(said)
         turns.append((question, answer(said, "holds" if accept else "not there", accept)))
+    return asked(rng, words, "grounded", text, turns)
+
+
+def asked(rng: random.Random, words: Words, skill: str, text: str, turns: list) -> Conversation:
+    """The text and its rule in a system message or not, then the questions with their answers."""
+    rule = rng.choice(words["grounded_ask"])
     (first, said), *rest = turns
     dice = rng.random()
     if dice < 0.4:
-        messages = [{"role": "system", "content": f"{rule}\n\n{passage}"}, user(first)]
+        messages = [{"role": "system", "content": f"{rule}\n\n{text}"}, user(first)]
     elif dice < 0.7:
-        messages = [{"role": "system", "content": rule}, user(f"{passage}\n\n{first}")]
+        messages = [{"role": "system", "content": rule}, user(f"{text}\n\n{first}")]
     else:
         mark = rng.choice(["Text: {}\nQuestion: {}", "{}\n\n{}", '"{}"\n{}', "Context:\n{}\n\n{}"])
-        messages = [user(f"{rule}\n\n" + mark.format(passage, first))]
+        messages = [user(f"{rule}\n\n" + mark.format(text, first))]
     messages.append(said)
     for question, said in rest:
         messages += [user(question), said]
-    return Conversation("grounded", messages)
+    return Conversation(skill, messages)
