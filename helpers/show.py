@@ -13,7 +13,11 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 BLUE, ORANGE, GREY = "#1f5a8a", "#d9762b", "#8a8f98"
 
@@ -71,6 +75,50 @@ def climate(history, title: str = "") -> Figure:
     step = next(s for s in (1, 2, 3, 6, 12, 24) if (hours[-1] - hours[0]) / s <= 14)
     strip.xaxis.set_major_locator(plt.MultipleLocator(step))
     return figure
+
+
+def flat(axes: Axes, run, title: str = "") -> None:
+    """Draw a `helpers.worlds.vacuum.Run` as it ended: the flat, its dirt, the robot and its way."""
+    plan = run.flat.plan
+    picture = np.full((*plan.size, 3), to_rgb("#4a4f57"))  # walls
+    picture[*zip(*plan.floor, strict=True)] = to_rgb("#ffffff")
+    for piece in plan.furniture:
+        picture[*zip(*piece, strict=True)] = to_rgb("#c9b79f")
+        low, high = np.min(list(piece), axis=0) - 0.5, np.max(list(piece), axis=0) + 0.5
+        axes.add_patch(Rectangle(low, *(high - low), fill=False, ec="#8d7a63", lw=0.8))
+    _grid(axes, picture, title)
+    behind = {"boxstyle": "round,pad=0.15", "fc": "white", "lw": 0, "alpha": 0.8}
+    for name, (x, y) in plan.rooms.items():
+        axes.text(x, y, name, ha="center", va="center", fontsize=7, bbox=behind, zorder=1)
+    if run.dirt:
+        axes.scatter(*zip(*run.dirt, strict=True), s=5, color=ORANGE, lw=0)
+    axes.plot(*zip(*run.path, strict=True), color=BLUE, lw=1, alpha=0.35)
+    axes.plot(*plan.dock, "s", ms=7, mfc="none", mec="black")
+    axes.plot(*run.path[-1], "o", ms=7, color=BLUE)
+
+
+def known_map(axes: Axes, known: dict, position: tuple[int, int], run, title: str = "") -> None:
+    """Draw an agent's map in the frame of the flat it lives in.
+
+    known: {(x, y): "visited", "free" or "wall"}, and position: where it thinks it is, both counted
+    from the dock.
+    """
+    colours = {"visited": "#cfe0ee", "free": "#ffffff", "wall": "#4a4f57"}
+    (width, height), (x0, y0) = run.flat.plan.size, run.flat.plan.dock
+    picture = np.full((width, height, 3), to_rgb("#dcdee2"))  # what it knows nothing of
+    for (x, y), what in known.items():
+        if 0 <= x0 + x < width and 0 <= y0 + y < height:  # a lost agent's map may leave the frame
+            picture[x0 + x, y0 + y] = to_rgb(colours[what])
+    _grid(axes, picture, title)
+    axes.plot(x0, y0, "s", ms=7, mfc="none", mec="black")
+    axes.plot(x0 + position[0], y0 + position[1], "o", ms=7, color=BLUE, clip_on=False)
+
+
+def _grid(axes: Axes, picture: np.ndarray, title: str) -> None:
+    axes.imshow(picture.transpose(1, 0, 2), origin="lower", interpolation="nearest")
+    axes.set(title=title, xticks=[], yticks=[], autoscale_on=False)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
 
 
 class _Live(widgets.VBox):
