@@ -14,9 +14,12 @@ from collections.abc import Callable
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
 from matplotlib.patches import Rectangle
 
 BLUE, ORANGE, GREY = "#1f5a8a", "#d9762b", "#8a8f98"
@@ -119,6 +122,45 @@ def _grid(axes: Axes, picture: np.ndarray, title: str) -> None:
     axes.set(title=title, xticks=[], yticks=[], autoscale_on=False)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+def roads(country, expanded=(), route=(), title: str = "", axes=None) -> Figure:
+    """Draw a `helpers.worlds.routes.Country`; places a search expanded as dots, a route as a line.
+
+    expanded: names of places. route: names of the places along it, in order; then only the towns
+    on it are named. axes: draw into these.
+    """
+    axes = axes or plt.subplots(figsize=(8, 5.2))[1]
+    xy = country.xy
+    for kind, colour, width in (("country road", "#d9dce1", 0.6), ("main road", GREY, 1.0)):
+        _lines(axes, country, kind, color=colour, lw=width)
+    _lines(axes, country, "motorway", color="#4a4f57", lw=2.0)
+    for x, y, width, height in country.lakes:
+        axes.add_patch(Ellipse((x, y), width, height, color="#dbe9f2", lw=0))
+    if expanded:
+        axes.scatter(*zip(*map(xy.get, expanded), strict=True), s=5, color=ORANGE, zorder=3)
+    if route:
+        axes.plot(*zip(*map(xy.get, route), strict=True), color=BLUE, lw=2.6, zorder=4)
+    halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    for town in country.towns:
+        (x, y), on_route = xy[town], town in route
+        axes.plot(x, y, "o", ms=5 if on_route else 3.5, color="black", zorder=5)
+        if on_route or not route:
+            side = "right" if x > 100 else "left"  # names stay on the map
+            x += 1.5 if side == "left" else -1.5
+            axes.text(x, y + 1, town, ha=side, fontsize=8, path_effects=halo, zorder=6)
+    axes.set(xlim=(-2, 122), ylim=(-2, 82), aspect="equal", title=title, xlabel="km", ylabel="km")
+    axes.grid(visible=False)
+    return axes.figure
+
+
+def _lines(axes, country, kind, **look):
+    xy = country.xy
+    ends = [
+        (xy[place], xy[road.to])
+        for place in xy
+        for road in country.roads_from(place)
+        if road.kind == kind and place < road.to  # each road once, not also the way back
+    ]
+    axes.add_collection(LineCollection(ends, **look))
 
 
 class _Live(widgets.VBox):
