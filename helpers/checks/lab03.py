@@ -271,8 +271,8 @@ def _same_move(action, cost, after, wanted_cost, wanted_after):
     )
     assert abs(cost - wanted_cost) < 1e-6, (
         f"{what}: the cost is {cost:.2f} €, wanted {wanted_cost:.2f} €. The wage counts for all "
-        "minutes until the van can leave again (driving, waiting, unloading), and the toll of the "
-        "leg is added"
+        "minutes from the state's time until the van can leave again (driving, waiting, "
+        "unloading), and the toll of the leg is added"
     )
 
 

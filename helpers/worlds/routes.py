@@ -114,7 +114,7 @@ def read_time(text: str) -> int:
 
     Knows "11:15", "by 16:00", "4 pm", "9:30am", "noon", "midday". ValueError for anything else.
     """
-    words = text.strip().lower().removeprefix("by ").removeprefix("before ")
+    words = str(text).strip().lower().removeprefix("by ").removeprefix("before ")
     if words in {"noon", "midday", "12 noon"}:
         return 12 * 60
     found = re.fullmatch(r"(\d{1,2})(?::(\d\d))?\s*([ap]m|o'clock)?", words)

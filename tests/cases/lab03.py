@@ -233,7 +233,7 @@ def take_without_ask(sentence, towns, ask):
 
 def take_any_town(sentence, towns, ask):
     call = ask(sentence)
-    return take_order(sentence, [call.get("destination")], ask)
+    return take_order(sentence, [call.get("destination", "?")], lambda _: call)
 
 
 def take_asks_twice(sentence, towns, ask):
@@ -289,17 +289,17 @@ WRONG = {
         (moves_one_way_each, "yield both"),
         (moves_tolls_for_all, "has tolls=False"),
         (moves_too_late, "Where deliver returns None"),
-        (moves_wage_for_driving, "driving, waiting, unloading"),
+        (moves_wage_for_driving, "(driving, waiting, unloading)"),
         (moves_without_toll_in_cost, "the toll of the leg is added"),
         (moves_keep_all, "without this order"),
         (moves_first_only, "wanted 4"),
         (moves_without_yield, "Yield each move"),
-        (moves_from_the_depot, "Begin the way at the state's place"),
+        (moves_from_the_depot, "from the state's time"),
     ],
     "check_plan": [
         (plan_tolls_where_allowed, "and the cheapest"),
         (plan_stops_when_pushed, "not when it is pushed"),
-        (plan_by_closing_time, "and the cheapest"),
+        (plan_by_closing_time, "when it has closed"),
         (plan_nearest_first, "when it has closed"),
         (plan_orders_only, "pairs"),
         (plan_part, "when nothing is left"),
