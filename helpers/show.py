@@ -19,8 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Ellipse, Rectangle
 
 BLUE, ORANGE, GREY = "#1f5a8a", "#d9762b", "#8a8f98"
 GREEN, PURPLE = "#3d8b5f", "#7d4f94"  # where three do not suffice
@@ -123,6 +122,8 @@ def _grid(axes: Axes, picture: np.ndarray, title: str) -> None:
     axes.set(title=title, xticks=[], yticks=[], autoscale_on=False)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+
+
 def roads(country, expanded=(), route=(), title: str = "", axes=None) -> Figure:
     """Draw a `helpers.worlds.routes.Country`; places a search expanded as dots, a route as a line.
 
@@ -163,6 +164,8 @@ def _lines(axes, country, kind, **look):
         if road.kind == kind and place < road.to  # each road once, not also the way back
     ]
     axes.add_collection(LineCollection(ends, **look))
+
+
 def spread(runs: dict[str, np.ndarray], xlabel: str, ylabel: str, title: str = "") -> Figure:
     """Plot curves over many runs: a line for the mean, a band for eight runs of ten.
 
