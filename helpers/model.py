@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["MODELS", "ModelError", "cache", "folder", "gguf", "names"]
+__all__ = ["MODELS", "ModelError", "cache", "folder", "gguf", "names", "untrained"]
 
 MODELS = Path(__file__).parents[1] / "models"
 CONVERTER = "1"  # raise it when the files built below change: old ones are then not used again
@@ -67,6 +67,58 @@ def gguf(name: str = "edge-slm", quant: str = "Q8_0") -> Path:
     if quant in {"F16", "Q8_0"}:
         return _cached(name, f"{quant}.gguf", lambda src, dst: _write_gguf(src, dst, name, quant))
     return _cached(name, f"{quant}.gguf", lambda _, dst: _quantize(gguf(name, "F16"), dst, quant))
+
+
+def untrained(config: dict, path: Path, quant: str = "Q8_0") -> Path:
+    """Write a Llama of any size with random weights to `path`, as a GGUF file, and return the path.
+
+    What it says is noise. What it weighs, and how long a token takes, does not depend on the values
+    of its weights: so it stands in for a model that is too large to come with a course.
+
+    config: the contents of a Hugging Face config.json; a vocabulary has at least the 4,096 entries
+    of the course's. quant: F16, Q8_0, Q5_1, Q5_0, Q4_1 or Q4_0; rows are multiples of 32.
+    """
+    import gguf as lib
+    import numpy as np
+
+    kind, random = lib.GGMLQuantizationType[quant], np.random.default_rng(0)
+    heads, size = config["num_attention_heads"], config["hidden_size"]
+    head = config.get("head_dim") or size // heads
+    inner, kv = config["intermediate_size"], head * config["num_key_value_heads"]
+    block = {
+        "attn_q": (head * heads, size),
+        "attn_k": (kv, size),
+        "attn_v": (kv, size),
+        "attn_output": (size, head * heads),
+        "ffn_gate": (inner, size),
+        "ffn_up": (inner, size),
+        "ffn_down": (size, inner),
+        "attn_norm": (size,),
+        "ffn_norm": (size,),
+    }
+    shapes = {"token_embd": (config["vocab_size"], size), "output_norm": (size,)}
+    if not config.get("tie_word_embeddings"):
+        shapes["output"] = shapes["token_embd"]
+    for layer in range(config["num_hidden_layers"]):
+        shapes |= {f"blk.{layer}.{name}": shape for name, shape in block.items()}
+
+    def matrix(shape):
+        few = random.normal(0, shape[1] ** -0.5, (8, shape[1])).astype(np.float32)
+        few = lib.quants.quantize(few, kind)  # these rows again and again: quicker to make
+        return np.resize(few, (shape[0], few.shape[1]))
+
+    made = {shape: matrix(shape) for shape in set(shapes.values()) if len(shape) == 2}
+    with contextlib.closing(lib.GGUFWriter(path, "llama")) as writer:
+        _add_settings(writer, folder(), config, "untrained", quant)
+        for name, shape in shapes.items():
+            if len(shape) == 1:
+                writer.add_tensor(f"{name}.weight", np.ones(shape, np.float32))
+            else:
+                writer.add_tensor(f"{name}.weight", made[shape], raw_dtype=kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+    return path
 
 
 def cache() -> Path:
@@ -190,25 +242,37 @@ def _write_gguf(source: Path, path: Path, name: str, quant: str) -> None:
         _fill_gguf(writer, source, config, name, quant)
 
 
-def _fill_gguf(writer, source: Path, config: dict, name: str, quant: str) -> None:
+def _add_settings(writer, source: Path, config: dict, name: str, quant: str) -> None:
+    """What stands before the tensors: the sizes of `config`, and the tokenizer of `source`."""
     import gguf as lib
-    from safetensors.numpy import load_file
 
-    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    heads = config["num_attention_heads"]
+    head = config.get("head_dim") or config["hidden_size"] // heads
     writer.add_name(name)
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
-    writer.add_rope_dimension_count(config["hidden_size"] // heads)
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_rope_dimension_count(head)
+    if head * heads != config["hidden_size"]:
+        writer.add_key_length(head)
+        writer.add_value_length(head)
     writer.add_rope_freq_base(config["rope_theta"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_vocab_size(config["vocab_size"])
     writer.add_file_type(lib.LlamaFileType[f"MOSTLY_{quant}"])
     _add_tokenizer(writer, source, config)
     writer.add_quantization_version(lib.GGML_QUANT_VERSION)
+
+
+def _fill_gguf(writer, source: Path, config: dict, name: str, quant: str) -> None:
+    import gguf as lib
+    from safetensors.numpy import load_file
+
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    _add_settings(writer, source, config, name, quant)
     for label, weight in load_file(source / "model.safetensors").items():
         if label.endswith(("q_proj.weight", "k_proj.weight")):
             weight = _interleave(weight, heads if "q_proj" in label else kv_heads)
@@ -256,10 +320,11 @@ def _add_tokenizer(writer, source: Path, config: dict) -> None:
     import gguf as lib
 
     tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
-    tokens = [""] * config["vocab_size"]
-    types = [lib.TokenType.NORMAL] * config["vocab_size"]
+    # Entries that no token takes have a name all the same: llama.cpp wants each but once.
+    tokens = [f"<|unused {number}|>" for number in range(config["vocab_size"])]
+    types = [lib.TokenType.UNUSED] * config["vocab_size"]
     for token, number in tokenizer["model"]["vocab"].items():
-        tokens[number] = token
+        tokens[number], types[number] = token, lib.TokenType.NORMAL
     for added in tokenizer["added_tokens"]:
         tokens[added["id"]] = added["content"]
         control = lib.TokenType.CONTROL if added["special"] else lib.TokenType.USER_DEFINED

@@ -13,7 +13,7 @@ import openai
 import psutil
 import pytest
 
-from helpers import backends, model
+from helpers import backends, measure, model
 from helpers.backends import child, llama_cpp
 from tests.conftest import free_port
 
@@ -74,6 +74,14 @@ def test_four_streams_at_once_are_whole_and_equal(backend):
         answers = list(pool.map(ask, range(4)))
     assert answers[0]
     assert len(set(answers)) == 1
+
+
+def test_its_memory_and_the_time_of_a_token_are_measured(backend):
+    (server,) = servers()
+    assert abs(backend.memory() / server.memory_info().rss - 1) < 0.5
+    assert 0 < measure.token_seconds(backend, tokens=3, tries=2) < 1
+    with pytest.raises(backends.BackendError, match="not started here"):
+        backends.attach(backend.base_url).memory()
 
 
 def test_a_tool_call_comes_back_as_one(backend):

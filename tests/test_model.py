@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from helpers import model
+from helpers import backends, model
 
 F16 = gguf.GGMLQuantizationType.F16
 
@@ -206,7 +206,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(new_cache):
     script = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-from helpers import model
+from helpers import backends, model
 try:
     model.gguf("edge-slm")
 except model.ModelError as error:
@@ -218,3 +218,17 @@ except model.ModelError as error:
     assert "cannot write the model file" in done.stdout, done.stderr
     assert "Make room there" in done.stdout
     assert list(model.cache().iterdir()) == []
+
+
+def test_an_untrained_model_has_the_sizes_of_its_config_and_runs(tmp_path):
+    config = json.loads((model.folder() / "config.json").read_text(encoding="utf-8"))
+    sizes = {"hidden_size": 128, "num_hidden_layers": 2, "vocab_size": 5000, "head_dim": 64}
+    config |= sizes | {"tie_word_embeddings": False}
+    path = model.untrained(config, tmp_path / "noise.gguf", "Q4_0")
+    made = tensors(path)
+    assert made["output.weight"].shape.tolist() == [128, 5000]
+    assert made["blk.1.attn_q.weight"].shape.tolist() == [128, 4 * 64]
+    assert made["blk.1.attn_v.weight"].tensor_type == gguf.GGMLQuantizationType.Q4_0
+    with backends.start("llama.cpp", str(path), slots=1, context=256) as backend:
+        reply = backend.openai().completions.create(model="noise", prompt="1", max_tokens=3)
+    assert reply.usage.completion_tokens >= 1

@@ -73,6 +73,15 @@ class Backend:
         samples = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, value in samples}
 
+    def memory(self) -> int:
+        """Bytes of memory that the server's process has in use, the mapped weights included.
+
+        Raises BackendError for a server that somebody else runs.
+        """
+        if not self._server:
+            raise BackendError(f"{self.base_url} was not started here: its process is not known")
+        return self._server.memory()
+
     def served_models(self) -> list[str]:
         """The names that the server lists, at least one. Raises BackendError."""
         text = self._get(self.base_url + "/models")

@@ -15,6 +15,8 @@ import tempfile
 import threading
 import weakref
 
+import psutil
+
 from helpers.backends.backend import BackendError
 
 _children: weakref.WeakSet = weakref.WeakSet()
@@ -53,6 +55,12 @@ class Child:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def memory(self) -> int:
+        """Bytes in the memory of the process and of its children (Windows starts Python in one)."""
+        process = psutil.Process(self._process.pid)
+        family = [process, *process.children(recursive=True)]
+        return sum(member.memory_info().rss for member in family)
 
     def tail(self, lines: int = 12) -> str:
         """The last lines of its log, once the process has ended."""
