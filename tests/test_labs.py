@@ -98,12 +98,15 @@ def test_a_notebook_has_title_card_and_honest_outputs(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=stem)
 def test_a_notebook_imports_no_private_name_and_swallows_no_error(path):
+    closed = {"labs", "tests", "tools"}
+    if path.name[:2] not in {"06", "07", "08", "09"}:  # part 2 looks at how the model is made
+        closed.add("slm")
     for source in sources(path, "code"):
         code = "\n".join(line for line in source.splitlines() if not line.startswith(("%", "!")))
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.ImportFrom):
                 assert not any(name.name.startswith("_") for name in node.names)
-                assert (node.module or "").split(".")[0] not in {"slm", "labs", "tests", "tools"}
+                assert (node.module or "").split(".")[0] not in closed
             if isinstance(node, ast.ExceptHandler):
                 assert node.type is not None
                 assert getattr(node.type, "id", "") not in {"Exception", "BaseException"}
