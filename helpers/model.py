@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["MODELS", "ModelError", "cache", "folder", "gguf", "names", "untrained"]
+__all__ = ["MODELS", "ModelError", "cache", "convert", "folder", "gguf", "names", "untrained"]
 
 MODELS = Path(__file__).parents[1] / "models"
 CONVERTER = "1"  # raise it when the files built below change: old ones are then not used again
@@ -67,6 +67,24 @@ def gguf(name: str = "edge-slm", quant: str = "Q8_0") -> Path:
     if quant in {"F16", "Q8_0"}:
         return _cached(name, f"{quant}.gguf", lambda src, dst: _write_gguf(src, dst, name, quant))
     return _cached(name, f"{quant}.gguf", lambda _, dst: _quantize(gguf(name, "F16"), dst, quant))
+
+
+def convert(source: Path, path: Path, quant: str = "Q8_0") -> Path:
+    """Write a Llama's Hugging Face folder, one that you trained say, as the GGUF file `path`.
+
+    quant: F16 or Q8_0. The file is complete or not there at all. Returns its path. Raises
+    ModelError when the folder holds no model or the type needs llama.cpp.
+    """
+    for file in ("config.json", "tokenizer.json", "chat_template.jinja", "model.safetensors"):
+        if not (source / file).is_file():
+            raise ModelError(f"{source} is not a model's folder: it has no {file}")
+    if quant.upper() not in {"F16", "Q8_0"}:
+        raise ModelError(f"{quant} needs llama.cpp: convert to F16 first, then quantize that file")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="building-") as partial:
+        made = Path(partial, path.name)
+        _write_gguf(source, made, path.stem, quant.upper())
+        os.replace(made, path)
+    return path
 
 
 def untrained(config: dict, path: Path, quant: str = "Q8_0") -> Path:

@@ -232,3 +232,17 @@ def test_an_untrained_model_has_the_sizes_of_its_config_and_runs(tmp_path):
     with backends.start("llama.cpp", str(path), slots=1, context=256) as backend:
         reply = backend.openai().completions.create(model="noise", prompt="1", max_tokens=3)
     assert reply.usage.completion_tokens >= 1
+
+
+def test_a_folder_of_ones_own_becomes_the_file_the_course_makes(tmp_path, new_cache):
+    made = model.convert(model.folder("edge-slm"), tmp_path / "edge-slm.gguf")
+    assert made.read_bytes() == model.gguf("edge-slm").read_bytes()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["edge-slm.gguf"]
+
+
+def test_what_is_no_folder_of_a_model_is_named_and_leaves_nothing(tmp_path):
+    with pytest.raises(model.ModelError, match=r"it has no config\.json"):
+        model.convert(tmp_path, tmp_path / "mine.gguf")
+    with pytest.raises(model.ModelError, match="convert to F16 first"):
+        model.convert(model.folder("edge-slm"), tmp_path / "mine.gguf", "Q4_K_M")
+    assert list(tmp_path.iterdir()) == []
