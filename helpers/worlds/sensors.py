@@ -127,14 +127,15 @@ Lower alarm for the {sensor} please, {limit}. @direction=below
 The heating failed last night. Warn me if the {sensor} gets cooler than {limit}. @direction=below
 """.strip().splitlines()
 
-# A number or a code of its own makes a name open: {int_1_40} and {id} are kinds of the corpus.
-SENSORS = """boiler;tank {int_1_40};cold room {int_1_12};greenhouse;server rack {int_1_30};{id}
-wine cellar;north freezer;compressor;incubator;silo {int_1_20};feed water;hot water tank;{id}
-battery bank;loading bay;sauna;fish tank;kiln {int_1_9};dryer;switch cabinet;reactor {int_1_9};{id}
-ice maker;bakery oven;milk tank;beehive {int_1_60};basement;well;oil sump;grain bin {int_1_30}
-gearbox;mash tun;sterilizer;fridge {int_1_30};pump {id};roof sensor;south window""".replace(
-    "\n", ";"
-).split(";")
+# Slots are kinds of the corpus. Most names must come from open sets: of a few dozen fixed ones a
+# model learns the names by heart, and stops copying.
+SENSORS = """{word};{word};{word} {int_1_40};{word} tank;{word} pump;{id};{id};pump {id};{id} gauge
+{room};{room};{room} heater;{product};{product};{product} {int_1_9};{colour} tank;{colour} boiler
+{city} depot;{place};{medicine} fridge;{first_name}'s greenhouse;{last_name} cellar;{company} unit
+boiler;tank {int_1_40};cold room {int_1_12};greenhouse;server rack {int_1_30};north freezer
+compressor;incubator;silo {int_1_20};hot water tank;battery bank;kiln {int_1_9};switch cabinet
+milk tank;beehive {int_1_60};oil sump;mash tun;sterilizer
+roof sensor""".replace("\n", ";").split(";")
 UNSEEN_SENSORS = """vaccine fridge;cooling tower {int_1_12};hatchery;brine tank;engine room
 data hall {int_1_20};terrarium;compost heap;smokehouse;aquarium {int_1_30};cheese cave;{id} probe
 transformer {int_1_40};lambing shed;dough room;rain barrel;plunge pool;blood bank;probe {id}
