@@ -90,7 +90,8 @@ def copy_lab(number: str) -> Path:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(found[0], target)
         print(f"{target.relative_to(ROOT)} is yours")
-    print(f'open it: uv run jupyter lab "{target.relative_to(ROOT).as_posix()}"')
+    opened = f'"{target.relative_to(ROOT).as_posix()}"'
+    print(f"open it: uv run jupyter lab --ServerApp.root_dir=. {opened}")
     return target
 
 
