@@ -134,9 +134,7 @@ def check_explorer(explorer) -> None:
         f"with {PLENTY} units, enough for the whole flat, it covered {share} %. Turn back when "
         "nothing free is left or affordable, not at a fixed charge"
     )
-    print(
-        f"ok: home from {len(runs) + 1} unseen flats, {covered:.0f} % covered with {BATTERY} units"
-    )
+    print(f"ok: home from {len(runs)} unseen flats, {covered:.0f} % covered with {BATTERY} units")
 
 
 # ---- what the checks share
