@@ -79,6 +79,9 @@ def pytest_configure(config):
     # The tests are about the course's own model, whatever the reader's settings are.
     for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "COURSE_BACKEND", "COURSE_MODEL"):
         os.environ.pop(name, None)
+    # Built here once: made in a notebook, its warning on stderr would be an output to compare.
+    import matplotlib.font_manager  # noqa: F401
+
     config.addinivalue_line("markers", "needs(*names): what must be installed, see conftest.NEEDS")
 
 

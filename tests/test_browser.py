@@ -1,4 +1,4 @@
-"""A real JupyterLab in a real Chromium: lesson 01 runs, its slider moves, its plot changes."""
+"""A real JupyterLab in a real Chromium: lessons run, their sliders move, their plots change."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from tests.conftest import ROOT, chromium, free_port
+from tests.conftest import ROOT, chromium, free_port, needs_of, skip_without
 
 # Nothing of Chromium's own may want the network, nor a sandbox that root does not get.
 ARGUMENTS = [
@@ -24,11 +24,24 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PATIENCE = 90_000  # ms: a busy machine is slow
+LONG = 420_000  # ms, until the widget of lesson 08 is there
+
+# Lesson, what the line under its plot says at first, how often the first slider goes a step to the
+# right, what it says then.
+WIDGETS = [
+    ("01_reflex_agents", "set-point 21.0 °C, dead band 1.0 K", 3, "set-point 22.5 °C"),
+    ("02_model_based_agents", "step 300: with a coin", 4, "step 400: with a coin"),
+    ("03_goal_based_agents", "weight 1.00: 79.3 min", 4, "weight 2.00:"),
+    ("04_learning_agents", "epsilon 0.10, 2000 visits", 5, "epsilon 0.15, 2000 visits"),
+    ("06_what_an_slm_is", "temperature 1.0, top-p 1.00", 5, "temperature 1.5, top-p 1.00"),
+    ("08_quantization", "3.5 MB: ", 10, "4.5 MB: "),
+]
 
 
-@pytest.fixture
-def lab(tmp_path):
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
     """The address of a JupyterLab of its own over a copy of the lessons, with its token."""
+    tmp_path = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     port = free_port()
     token = secrets.token_hex(8)
@@ -79,9 +92,13 @@ def wait_until_up(process, url, log):
 
 
 @pytest.mark.needs("chromium")
-def test_lesson_01_runs_and_its_slider_redraws_the_plot(lab, tmp_path):
+@pytest.mark.parametrize(
+    ("lesson", "first", "steps", "then"), WIDGETS, ids=[one[0][:2] for one in WIDGETS]
+)
+def test_a_lesson_runs_and_its_slider_redraws_the_plot(lab, tmp_path, lesson, first, steps, then):
     from playwright.sync_api import expect, sync_playwright
 
+    skip_without(needs_of(ROOT / "notebooks" / f"{lesson}.ipynb"))
     address, token = lab
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as play:
@@ -90,8 +107,7 @@ def test_lesson_01_runs_and_its_slider_redraws_the_plot(lab, tmp_path):
         page.set_default_timeout(PATIENCE)
         broken = []
         page.on("pageerror", lambda error: broken.append(str(error)))
-        notebook = "notebooks/01_reflex_agents.ipynb"
-        page.goto(f"{address}/doc/tree/{notebook}?reset&token={token}")
+        page.goto(f"{address}/doc/tree/notebooks/{lesson}.ipynb?reset&token={token}")
         page.locator(".jp-Notebook").first.wait_for()
         # The toolbar's circle says idle for a moment before there is a session: ask the status.
         status = page.locator("#jp-main-statusbar, #jp-bottom-panel")
@@ -101,18 +117,18 @@ def test_lesson_01_runs_and_its_slider_redraws_the_plot(lab, tmp_path):
 
         # The widgets are there once their cell has run; JupyterLab shows them when in view.
         readout = page.locator(".readout")
-        readout.wait_for(state="attached")
+        readout.wait_for(state="attached", timeout=LONG)
         readout.scroll_into_view_if_needed()
-        expect(readout).to_contain_text("set-point 21.0 °C, dead band 1.0 K")
+        expect(readout).to_contain_text(first)
         image = page.locator(".jupyter-widgets.widget-image")
         before = image.get_attribute("src")
         handle = page.locator(".widget-slider .noUi-handle").first
         handle.focus()
-        for _ in range(3):
+        for _ in range(steps):
             handle.press("ArrowRight")
-        expect(readout).to_contain_text("set-point 22.5 °C")
+        expect(readout).to_contain_text(then)
         expect(image).not_to_have_attribute("src", before)
-        page.screenshot(path=tmp_path / "lesson01.png")
+        page.screenshot(path=tmp_path / f"{lesson}.png")
 
         status.get_by_text(re.compile(r"\| Idle")).wait_for()
         error = page.locator("[data-mime-type='application/vnd.jupyter.error']")

@@ -1,11 +1,14 @@
-"""Checks of lab 05, the agent's loop: scripted models that misbehave on purpose, unseen shops."""
+"""Checks of lab 05, the agent's loop: models that misbehave on purpose, unseen companies."""
 
 import json
+from types import SimpleNamespace
 
-from helpers.worlds.shop import Shop
+from helpers.company import Company
+from helpers.worlds import errands as world
 
-SEEDS = (5101, 5102)  # shops the notebook does not show
-ENOUGH = 0.75  # share of the orders that must be seen to rightly: the model is a small one
+SEEDS = (5101, 5102)  # companies the notebook does not show
+ENOUGH = 0.75  # share of the errands that must end as wanted: the model is a small one
+STEPS = 4
 
 
 def check_describe(describe) -> None:
@@ -142,35 +145,69 @@ def check_run(run) -> None:
     assert isinstance(answer, str) and answer.startswith("I gave up"), (
         f"out of steps, the answer was {answer!r}. Say so: it must begin with 'I gave up'"
     )
+    assert answer.count("take_note") == 4, (
+        f"out of steps, the answer was {answer!r}. Whoever takes over must know what was "
+        "done: name every call that was made, in their order (here take_note, four times)"
+    )
     print("ok: an answer, three calls in two steps, and an end to one that would not stop")
 
 
-def check_errands(errands, client, model: str) -> None:
-    """After `errands(shop, client, model)` each late order has one high ticket, each other none."""
-    right = total = 0
+def check_errands(do_errands, client, model: str) -> None:
+    """`do_errands(company, errands, client, model, max_steps)` leaves the database as wanted."""
+    done = total = 0
     for seed in SEEDS:
-        shop = Shop(seed)
-        answers = errands(shop, client, model)
-        assert isinstance(answers, dict) and set(answers) == set(shop.orders), (
-            "errands must return a dictionary with an answer for every order of the shop"
-        )
-        assert shop.lookups, "no order was looked up: the tools must be those of this very shop"
-        assert shop.tickets or not any(map(shop.is_late, shop.orders)), (
-            "no ticket was opened. Is create_support_ticket among the tools, and does the task say "
-            "what to do when an order is late?"
-        )
-        for order_id in shop.orders:
-            priorities = [ticket["priority"] for ticket in shop.tickets_about(order_id)]
-            right += priorities == (["high"] if shop.is_late(order_id) else [])
-            total += 1
-    assert right >= ENOUGH * total, (
-        f"{right} of {total} orders were seen to rightly in unseen shops, wanted {ENOUGH:.0%}. "
-        "Word the task as plainly as the lesson does, one order a task, and name the priority"
+        with Company(seed) as company:
+            given = world.errands(company, seed)
+            counted = _Counted(client)
+            answers = do_errands(company, given, counted, model, STEPS)
+            assert isinstance(answers, dict) and set(answers) == {one.about for one in given}, (
+                "return a dictionary with an answer for every errand, under its `about`"
+            )
+            assert counted.asked >= len(given), (
+                f"the model was asked {counted.asked} times about {len(given)} errands. Each is "
+                "a run of its own, of the client and the model that were handed in"
+            )
+            assert counted.asked <= STEPS * len(given), (
+                f"the model was asked {counted.asked} times about {len(given)} errands with "
+                f"max_steps={STEPS}. Hand max_steps on to `run`"
+            )
+            assert any(company.deeds().values()), (
+                "nothing was done in the database. The tools must be methods of this very company, "
+                "found by the names in DESKS[errand.desk]"
+            )
+            done += sum(one.is_done(company) for one in given)
+            total += len(given)
+    assert done >= ENOUGH * total, (
+        f"{done} of {total} errands in unseen companies ended as wanted, wanted {ENOUGH:.0%}. Give "
+        "the model the errand's text as it is, and the tools of its desk only"
     )
-    print(f"ok: at least {ENOUGH:.0%} of the orders in unseen shops were seen to rightly")
+    with Company(SEEDS[0]) as company:
+        given = world.errands(company, SEEDS[0])[:6]
+        answers = do_errands(company, given, client, model, 1)
+    assert all(str(answer).startswith("I gave up") for answer in answers.values()), (
+        "no errand can be done in a single step, and with max_steps=1 an answer was "
+        f"{next(a for a in answers.values() if not str(a).startswith('I gave up'))!r}. Hand "
+        "max_steps on to `run`, and return its answer as it is"
+    )
+    print(
+        f"ok: at least {ENOUGH:.0%} of the errands in unseen companies ended as wanted, in at most"
+    )
+    print(f"    {STEPS} steps each; with one step, all were given up")
 
 
 # ---- what the checks share
+
+
+class _Counted:
+    """A client that counts the chat completions it is asked for."""
+
+    def __init__(self, client):
+        self._create, self.asked = client.chat.completions.create, 0
+        self.chat = SimpleNamespace(completions=SimpleNamespace(create=self._ask))
+
+    def _ask(self, **options):
+        self.asked += 1
+        return self._create(**options)
 
 
 class _Scripted:

@@ -2,6 +2,9 @@
 
 import inspect
 import json
+from types import SimpleNamespace
+
+from openai.types.chat import ChatCompletionMessage
 
 TYPES = {int: "integer", float: "number", bool: "boolean"}
 
@@ -111,7 +114,8 @@ def run(task, think, functions, max_steps=5, first_call_only=False, ids=True, ow
             content = json.dumps(act(functions, call.function.name, call.function.arguments))
             number = call.id if ids else "call"
             messages.append({"role": "tool", "tool_call_id": number, "content": content})
-    return "I gave up", messages
+    done = [call["function"]["name"] for m in messages for call in m.get("tool_calls", [])]
+    return f"I gave up after {', '.join(done)}", messages
 
 
 def run_first_call_only(*args):
@@ -150,33 +154,66 @@ def run_pretends(*args):
     return answer.replace("I gave up", "Done"), messages
 
 
-# ---- errands: no model is needed to do these wrong
+def run_does_not_say_what_it_did(*args):
+    answer, messages = run(*args)
+    return answer.partition(" after")[0], messages
 
 
-def errands_does_nothing(shop, client, model):
-    return dict.fromkeys(shop.orders, "all is well")
+# ---- errands: a script in place of a model is enough to do these wrong
 
 
-def errands_a_list(shop, client, model):
-    return list(shop.orders)
+def client(content="I did it."):
+    """Answers in words whatever it is asked."""
+    message = ChatCompletionMessage(role="assistant", content=content)
+    reply = SimpleNamespace(choices=[SimpleNamespace(message=message)])
+    create = SimpleNamespace(create=lambda **options: reply)
+    return SimpleNamespace(chat=SimpleNamespace(completions=create))
 
 
-def errands_looks_only(shop, client, model):
-    return {order_id: shop.lookup_order_status(order_id)["status"] for order_id in shop.orders}
+def ask(client, errand):
+    message = {"role": "user", "content": errand.text}
+    return client.chat.completions.create(messages=[message]).choices[0].message.content
 
 
-def errands_tickets_for_all(shop, client, model):
-    for order_id in shop.orders:
-        shop.lookup_order_status(order_id)
-        shop.create_support_ticket(f"order {order_id} is late", "high")
-    return dict.fromkeys(shop.orders, "ticket opened")
+def errands_believes_the_model(company, errands, client, model, max_steps):
+    return {errand.about: ask(client, errand) for errand in errands}
 
 
-def errands_low_priority(shop, client, model):
-    for order_id in shop.orders:
-        if shop.lookup_order_status(order_id)["status"] in {"late", "delayed", "lost"}:
-            shop.create_support_ticket(f"order {order_id} is late", "low")
-    return dict.fromkeys(shop.orders, "seen to")
+def errands_a_list(company, errands, client, model, max_steps):
+    return [ask(client, errand) for errand in errands]
+
+
+def errands_without_the_model(company, errands, client, model, max_steps):
+    return {errand.about: str(company.lookup_order_status(errand.about)) for errand in errands}
+
+
+def errands_tickets_for_all(company, errands, client, model, max_steps):
+    for errand in errands:
+        company.create_support_ticket(errand.about, "high")
+    return {errand.about: ask(client, errand) for errand in errands}
+
+
+def errands_steps_without_end(company, errands, client, model, max_steps):
+    for errand in errands:
+        answers = [ask(client, errand) for _ in range(max_steps + 1)]
+    company.create_support_ticket(errand.about, "high")
+    return {errand.about: answers[-1] for errand in errands}
+
+
+def errands_ignores_the_budget(company, errands, client, model, max_steps):
+    for errand in errands:
+        ask(client, errand)
+        for table, row in errand.wanted:
+            tool = {
+                "tickets": company.create_support_ticket,
+                "refunds": company.refund_order,
+                "callbacks": company.schedule_callback,
+                "escalations": company.escalate_to_human,
+                "quotes": company.create_price_quote,
+                "approvals": company.approve_invoice,
+            }[table]
+            tool(**({"reason": "lost"} if table == "refunds" else {}) | row)
+    return {errand.about: "done" for errand in errands}
 
 
 WRONG = {
@@ -203,12 +240,14 @@ WRONG = {
         (run_does_not_stop, "was asked again"),
         (run_one_step_more, "max_steps=4"),
         (run_pretends, "begin with 'I gave up'"),
+        (run_does_not_say_what_it_did, "what was done"),
     ],
     "check_errands": [
-        (errands_does_nothing, None, "none", "no order was looked up"),
-        (errands_a_list, None, "none", "for every order"),
-        (errands_looks_only, None, "none", "no ticket was opened"),
-        (errands_tickets_for_all, None, "none", "were seen to rightly"),
-        (errands_low_priority, None, "none", "name the priority"),
+        (errands_a_list, client(), "none", "for every errand"),
+        (errands_without_the_model, client(), "none", "a run of its own"),
+        (errands_believes_the_model, client(), "none", "nothing was done in the database"),
+        (errands_tickets_for_all, client(), "none", "the tools of its desk only"),
+        (errands_steps_without_end, client(), "none", "Hand max_steps on"),
+        (errands_ignores_the_budget, client(), "none", "in a single step"),
     ],
 }
