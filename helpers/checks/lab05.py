@@ -136,6 +136,19 @@ def check_run(run) -> None:
         f"the results the model read are {results}: pass on what act returned"
     )
 
+    model = _Scripted([_cut_off('{"text": "to be contin'), _say("Sorry.")])
+    run("A note", model, functions, 5)
+    given = [c["function"]["arguments"] for m in model.seen[-1] for c in m.get("tool_calls") or []]
+    assert given == ["{}"], (
+        f"a call was cut off and went back to the model as {given}. A server refuses that: put "
+        "readable(message) into the list"
+    )
+    told = [m["content"] for m in model.seen[-1] if m["role"] == "tool"]
+    assert len(told) == 1 and "error" in told[0], (
+        f"a call was cut off, and as its result the model read {told}. Act on what the model "
+        "wrote, so that it is told what was wrong"
+    )
+
     model = _Scripted([_wish("again")] * 50)
     answer, _ = run("For ever", model, functions, 4)
     assert len(model.seen) == 4, (
@@ -242,14 +255,19 @@ _ids = iter(range(1, 1_000_000))
 
 
 def _wish(*texts: str):
+    return _cut_off(*(json.dumps({"text": text}) for text in texts))
+
+
+def _cut_off(*arguments: str):
+    """Calls with arguments as the model wrote them, to their end or not."""
     from openai.types.chat import ChatCompletionMessage
 
     calls = [
         {
             "id": f"call_{next(_ids)}",
             "type": "function",
-            "function": {"name": "take_note", "arguments": json.dumps({"text": text})},
+            "function": {"name": "take_note", "arguments": text},
         }
-        for text in texts
+        for text in arguments
     ]
     return ChatCompletionMessage.model_validate({"role": "assistant", "tool_calls": calls})

@@ -79,7 +79,7 @@ def _late(rng, left) -> Errand:
     text = rng.choice(
         [
             "Check order {} and if it is late open a high priority ticket.",
-            "Please look up {}. If it is delayed or lost, create a high priority ticket for it.",
+            "Look up {}. If it is delayed, late or lost, create a high priority ticket for it.",
         ]
     )
     wanted = (("tickets", {"issue": about, "priority": "high"}),)

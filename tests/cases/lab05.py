@@ -102,12 +102,31 @@ def act_drops_unknown(functions, name, arguments):
 # ---- run
 
 
-def run(task, think, functions, max_steps=5, first_call_only=False, ids=True, own_messages=True):
+def readable(message):
+    content = message.model_dump(exclude_none=True)
+    for call in content.get("tool_calls", []):
+        try:
+            json.loads(call["function"]["arguments"])
+        except ValueError:
+            call["function"]["arguments"] = "{}"
+    return content
+
+
+def run(
+    task,
+    think,
+    functions,
+    max_steps=5,
+    first_call_only=False,
+    ids=True,
+    own_messages=True,
+    entry=readable,
+):
     messages = [{"role": "user", "content": task}]
     for _ in range(max_steps):
         message = think(messages)
         if own_messages:
-            messages.append(message.model_dump(exclude_none=True))
+            messages.append(entry(message))
         if not message.tool_calls:
             return message.content, messages
         for call in message.tool_calls[: 1 if first_call_only else None]:
@@ -128,6 +147,10 @@ def run_same_id_for_all(*args):
 
 def run_forgets_its_own_messages(*args):
     return run(*args, own_messages=False)
+
+
+def run_sends_back_what_was_cut_off(*args):
+    return run(*args, entry=lambda message: message.model_dump(exclude_none=True))
 
 
 def run_answer_only(*args):
@@ -237,6 +260,7 @@ WRONG = {
         (run_same_id_for_all, "tool_call_id"),
         (run_forgets_its_own_messages, "own messages are missing"),
         (run_answer_only, "two things"),
+        (run_sends_back_what_was_cut_off, "put readable(message)"),
         (run_does_not_stop, "was asked again"),
         (run_one_step_more, "max_steps=4"),
         (run_pretends, "begin with 'I gave up'"),
