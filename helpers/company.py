@@ -74,8 +74,9 @@ class Company:
     # ---- tools: each returns a dict, with "error" where it cannot be done
 
     def lookup_customer(self, customer_id: str) -> dict:
-        """Look up a customer's data."""
-        return self._one("customers", "customer_id", customer_id, "no such customer")
+        """Look up a customer's name, plan, and preferred time for a call where one is known."""
+        found = self._one("customers", "customer_id", customer_id, "no such customer")
+        return {key: value for key, value in found.items() if value and key != "customer_id"}
 
     def lookup_order_status(self, order_id: str) -> dict:
         """Look up the status of an order."""
@@ -122,12 +123,6 @@ class Company:
             return product
         return {"product_sku": product_sku, "available": product["in_stock"] > 0}
 
-    def find_alternatives(self, product_category: str) -> dict:
-        """Find products of a category that are in stock."""
-        sql = "select product_sku from products where product_category = ? and in_stock > 0"
-        found = self.query(f"{sql} order by product_sku", product_category.lower())
-        return {"alternatives": [row["product_sku"] for row in found]}
-
     def create_price_quote(self, product_sku: str, quantity: int) -> dict:
         """Make a price quote."""
         product = self._one("products", "product_sku", product_sku, "no such product")
@@ -172,9 +167,12 @@ class Company:
             return [f"{prefix}-{number}" for number in rng.sample(range(1000, 10_000), count)]
 
         names = NAMES.replace("\n", ";").split(";")
-        for customer, name in zip(ids("C", 16), rng.sample(names, 16), strict=True):
+        rng.shuffle(names)
+        for number, customer in enumerate(ids("C", 16)):
             time = f"{rng.choice(DAYS)} at {rng.randint(9, 17)}:{rng.choice(['00', '30'])}"
-            self._add("customers", customer, name, rng.choice(["premium", "basic"]), time)
+            plan = rng.choice(["premium", "basic"])
+            time = time if number % 2 else None  # half have not said when to call
+            self._add("customers", customer, names[number], plan, time)
         for number, sku in enumerate(ids("SKU", 16)):
             stock = rng.choice([0, rng.randint(20, 90)])
             price = rng.randint(900, 20_000) / 100
@@ -187,6 +185,8 @@ class Company:
             whose, what = rng.choice(customers), rng.choice(products)
             self._add("orders", order, whose, what, rng.randint(1, 4), status, eta)
         for invoice in ids("INV", 16):
-            problem = rng.choice([None, rng.choice(["the total does not match", "duplicate"])])
+            problem = rng.choice(
+                [None, rng.choice(["the total does not match", "duplicate of INV-1042"])]
+            )
             total = rng.randint(5_000, 90_000) / 100
             self._add("invoices", invoice, rng.choice(VENDORS), total, problem)

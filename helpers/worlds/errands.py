@@ -17,7 +17,7 @@ DESKS = {
     "shipping": ("lookup_order_status", "create_support_ticket"),
     "refunds": ("lookup_order_status", "refund_order"),
     "callbacks": ("lookup_customer", "schedule_callback"),
-    "sales": ("check_inventory", "create_price_quote", "find_alternatives"),
+    "sales": ("check_inventory", "create_price_quote"),
     "invoices": ("validate_invoice", "approve_invoice"),
     "complaints": ("lookup_customer", "escalate_to_human"),
 }
@@ -47,12 +47,12 @@ class Errand:
 
 
 def errands(company: Company, seed: int, count: int = 12) -> list[Errand]:
-    """So many errands, each about another thing, of all kinds in turn; ValueError for over 36.
+    """So many errands, each about another thing, of all kinds in turn; ValueError for over 24.
 
-    The last one of every twelve is about an order that does not exist: nothing can be done.
+    The seventh of every twelve is about an order that does not exist: nothing can be done.
     """
-    if count > 36:
-        raise ValueError(f"a company has things for 36 errands, not for {count}")
+    if count > 24:
+        raise ValueError(f"a company has things for 24 errands, not for {count}")
     rng = random.Random(f"errands {seed}")
     tables = ("customers", "products", "orders", "invoices")
     left = {table: company.query(f"select * from {table}") for table in tables}
@@ -60,7 +60,7 @@ def errands(company: Company, seed: int, count: int = 12) -> list[Errand]:
         rng.shuffle(rows)
     kinds = (_late, _refund, _callback, _stock, _invoice, _escalate)
     made = [kinds[number % len(kinds)](rng, left) for number in range(count)]
-    for number in range(11, count, 12):
+    for number in range(6, count, 12):
         made[number] = _unknown(rng)
     return made
 
@@ -102,7 +102,7 @@ def _refund(rng, left) -> Errand:
 
 
 def _callback(rng, left) -> Errand:
-    customer = left["customers"].pop()
+    customer = _customer(left, with_time=True)
     about = customer["customer_id"]
     wanted = (("callbacks", {key: customer[key] for key in ("customer_id", "preferred_time")}),)
     text = f"Look up customer {about} and schedule a callback at the time they prefer."
@@ -110,20 +110,27 @@ def _callback(rng, left) -> Errand:
 
 
 def _escalate(rng, left) -> Errand:
-    customer, issue = left["customers"].pop(), rng.choice(ISSUES)
+    customer, issue = _customer(left, with_time=False), rng.choice(ISSUES)
     about = customer["customer_id"]
     wanted = (("escalations", {"customer_id": about, "issue": issue}),)
     text = f"Look up customer {about}. If they are premium, escalate this: {issue}."
     return Errand(text, "complaints", about, wanted if customer["plan"] == "premium" else ())
 
 
+def _customer(left, with_time: bool) -> dict:
+    wanted = (one for one in left["customers"] if bool(one["preferred_time"]) == with_time)
+    customer = next(wanted)
+    left["customers"].remove(customer)
+    return customer
+
+
 def _stock(rng, left) -> Errand:
-    product, quantity = left["products"].pop(), rng.randint(2, 15)
-    about = product["product_sku"]
-    text = "Is {} in stock? If so make a quote for {}, if not find other {}."
+    product = next(row for row in reversed(left["products"]) if row["in_stock"])
+    left["products"].remove(product)
+    about, quantity = product["product_sku"], rng.randint(2, 15)
     wanted = (("quotes", {"product_sku": about, "quantity": quantity}),)
-    text = text.format(about, quantity, product["product_category"])
-    return Errand(text, "sales", about, wanted if product["in_stock"] else ())
+    text = f"Check that {about} is in stock and make a quote for {quantity}."
+    return Errand(text, "sales", about, wanted)
 
 
 def _invoice(rng, left) -> Errand:

@@ -24,7 +24,8 @@ __all__ = ["SHARES", "Conversation", "conversations"]
 # has no share here: `slm.train` adds it.
 SHARES = {
     "one_call": 23,
-    "chains": 9,
+    "options": 6,
+    "chains": 13,
     "parallel": 8,
     "no_call": 15,
     "ask_back": 9,
@@ -32,7 +33,7 @@ SHARES = {
     "routing": 5,
     "extraction": 6,
     "grounded": 5,
-    "notes": 4,
+    "notes": 5,
     "memory": 7,
     "drafts": 3,
     "authority": 6,

@@ -36,9 +36,7 @@ def scene(
     rng: random.Random, words: Words, tool: Tool, section: str = "request", bare: bool = False
 ) -> Scene:
     """A scene of a tool, its request from the section's patterns; bare: with no words around it."""
-    lines = tool.lines(words, section)
-    patterns = [bound(rng.choice(lines)) for _ in range(rng.choice([1, 2]))]
-    pattern, fixed = max(patterns, key=lambda one: says(tool, *one))
+    pattern, fixed = bound(rng.choice(tool.lines(words, section)))
     lower = speech.is_lower(rng)
     said, meant = {}, {}
     for slot in dict.fromkeys(SLOT.findall(pattern)):
@@ -50,11 +48,6 @@ def scene(
     if not bare:
         text = speech.typed(rng, words, text)
     return Scene(tool, pattern, text, meant | fixed, said)
-
-
-def says(tool: Tool, pattern: str, fixed: dict) -> int:
-    """How many arguments a request gives: those that a tool can do without are given too seldom."""
-    return len({*SLOT.findall(pattern), *fixed} & {*tool.properties})
 
 
 def drawn(rng, words, tool: Tool, argument: str, lower: bool, meant: dict) -> tuple[str, object]:

@@ -224,7 +224,13 @@ def take_order(sentence, towns, ask):
     if call.get("destination") not in towns:
         raise ValueError("which town?")
     closes = read_time(call["arrive_by"]) if "arrive_by" in call else EVENING
-    return Order(call["destination"], MORNING, closes, not call.get("avoid_tolls", False))
+    no_tolls = call.get("avoid_tolls", False) and "toll" in sentence
+    return Order(call["destination"], MORNING, closes, not no_tolls)
+
+
+def take_believes_the_model(sentence, towns, ask):
+    order = take_order(f"{sentence} toll", towns, lambda _: ask(sentence))
+    return Order(order.to, order.opens, order.closes, order.tolls)
 
 
 def take_without_ask(sentence, towns, ask):
@@ -249,7 +255,8 @@ def take_tolls_reversed(sentence, towns, ask):
 def take_without_care(sentence, towns, ask):
     call = ask(sentence)
     closes = read_time(call.get("arrive_by", "18:00"))
-    return Order(call["destination"], MORNING, closes, not call.get("avoid_tolls", False))
+    no_tolls = call.get("avoid_tolls", False) and "toll" in sentence
+    return Order(call["destination"], MORNING, closes, not no_tolls)
 
 
 def take_text_for_time(sentence, towns, ask):
@@ -314,6 +321,7 @@ WRONG = {
         (take_tolls_reversed, None, "wanted Order"),
         (take_without_care, None, "KeyError"),
         (take_text_for_time, None, "call ask(sentence) once"),
+        (take_believes_the_model, None, "'to Kelso by 11:15'"),
         (take_without_return, None, "return"),
         (take_none_for_unknown, None, "on a guess"),
     ],
