@@ -202,10 +202,7 @@ def check_errands(do_errands, client, model: str) -> None:
         f"{next(a for a in answers.values() if not str(a).startswith('I gave up'))!r}. Hand "
         "max_steps on to `run`, and return its answer as it is"
     )
-    print(
-        f"ok: at least {ENOUGH:.0%} of the errands in unseen companies ended as wanted, in at most"
-    )
-    print(f"    {STEPS} steps each; with one step, all were given up")
+    print(f"ok: at least {ENOUGH:.0%} of the errands ended as wanted; with one step, none was done")
 
 
 # ---- what the checks share
