@@ -1,6 +1,5 @@
 """Checks of lab 09, a tool taught: the pieces of a training, and the file that comes out of it."""
 
-import inspect
 import json
 import random
 import re
@@ -12,19 +11,19 @@ import numpy as np
 
 from helpers import backends, model
 
-LIMIT = 0.6  # share of the unseen requests that the shipped model must call for exactly
-KEPT = 0.8  # share of the old requests it got right before that must still be right
+LIMIT = 0.33  # share of the unseen requests that the shipped model must call for exactly
+KEPT = 0.7  # share of the old requests it got right before that must still be right
 
 
 def check_example(example) -> None:
     """`example(rng, patterns, others)` draws (messages, tools) with nothing but `rng`."""
     others = [_tool(f"tool_{n}", "Do something.", a="string") for n in range(9)]
     patterns = [
-        ("Turn the {camera} camera {degrees} degrees to the left.", "left"),
-        ("Have {camera} look {degrees} degrees higher.", "up"),
-        ("{degrees} degrees down on {camera}", "down"),
-        ("Swing {camera} clockwise by {degrees}.", "right"),
-        ("The {camera} camera, {degrees} degrees up.", "up"),
+        "Turn the {camera} camera to {degrees} degrees.",
+        "Have {camera} look at {degrees} degrees.",
+        "{degrees} degrees on {camera}",
+        "Swing {camera} round to {degrees}.",
+        "The {camera} camera, {degrees} degrees.",
     ]
     states = random.getstate(), np.random.get_state()[1].tolist()
     drawn = [_tuple(example(random.Random(9100 + n), patterns, others)) for n in range(400)]
@@ -39,24 +38,16 @@ def check_example(example) -> None:
     seen, cameras, figures, counts, places = Counter(), set(), set(), Counter(), Counter()
     for messages, tools in drawn:
         said, arguments = _one_call(messages)
-        assert list(arguments) == ["camera", "degrees", "direction"], (
-            f"the arguments are {list(arguments)}, wanted camera, degrees, direction in that "
-            "order, the tool's own: the model learns one order, and a call is easier to check"
+        assert list(arguments) == ["camera", "degrees"], (
+            f"the arguments are {list(arguments)}, wanted camera and degrees in that order, the "
+            "tool's own: the model learns one order, and a call is easier to check"
         )
         assert type(arguments["degrees"]) is int, (
             f"degrees is {arguments['degrees']!r}: the tool wants an integer, not text"
         )
-        shape = {
-            pattern.format(camera=arguments["camera"], degrees=arguments["degrees"]): direction
-            for pattern, direction in patterns
-        }
-        assert said in shape, (
+        assert said in {pattern.format(**arguments) for pattern in patterns}, (
             f"{said!r} was asked and {arguments} called. The request is a pattern with the very "
             "camera and degrees of the call: draw each value once, and use it in both"
-        )
-        assert arguments["direction"] == shape[said], (
-            f"{said!r} has the direction {arguments['direction']!r}: take the one that stands "
-            "beside the pattern in `patterns`"
         )
         names = [tool["function"]["name"] for tool in tools]
         assert names.count("turn_camera") == 1, (
@@ -204,13 +195,13 @@ def check_train_step(train_step) -> None:
 
 def check_is_right(is_right) -> None:
     """`is_right(message, name, arguments)`: exactly that call, and nothing else."""
-    wanted = {"camera": "dock 4", "degrees": 30, "direction": "up"}
+    wanted = {"camera": "dock 4", "degrees": 30}
     right = json.dumps(wanted)
     cases = [
         (True, [("turn_camera", right)], "the very call"),
         (
             True,
-            [("turn_camera", '{"direction": "up","degrees":30 , "camera":"dock 4"}')],
+            [("turn_camera", '{"degrees":30 , "camera":"dock 4"}')],
             "the same call with other spaces and another order of arguments. "
             "Compare what json.loads makes of the text, not the text",
         ),
@@ -222,7 +213,7 @@ def check_is_right(is_right) -> None:
         (False, [("turn_camera", right)] * 2, "the right call twice: the camera turns twice"),
         (
             False,
-            [("turn_camera", right), ("turn_camera", right.replace("up", "down"))],
+            [("turn_camera", right), ("turn_camera", right.replace("dock 4", "dock 5"))],
             "a second call behind the right one: it would be executed too",
         ),
         (False, [("turn_camera", '{"camera": "do')], "arguments cut off in the middle"),
@@ -395,10 +386,9 @@ def _parsed(text):
 
 CAMERA = _tool(
     "turn_camera",
-    "Turn a security camera by some degrees.",
+    "Turn a security camera to an angle.",
     camera="string",
     degrees="integer",
-    direction="left|right|up|down",
 )
 KNOWN = {
     tool["function"]["name"]: tool
@@ -420,56 +410,28 @@ KNOWN = {
 }
 
 # The phrasings that judge, apart from those of the notebook, with what fills them.
-UNSEEN = {
-    "left": """
-        Could the {camera} camera face {degrees} degrees further left?
-        I need {camera} to look more to the left, about {degrees} degrees.
-        Somebody is at the fence: {degrees} degrees to the left with the {camera} camera!
-        Shift the {camera} camera {degrees} degrees to its left side.
-        The {camera} camera points too far right, bring it back by {degrees} degrees.
-        Spin the {camera} camera left through {degrees} degrees.
-        Make the {camera} camera look left by {degrees}.
-        For the night, turn {camera} left, {degrees} degrees should do.
-        pan {camera} {degrees} to the left
-        Would you nudge the {camera} camera {degrees} degrees left?
-    """,
-    "right": """
-        Could the {camera} camera face {degrees} degrees further right?
-        I need {camera} to look more to the right, about {degrees} degrees.
-        Somebody is at the fence: {degrees} degrees to the right with the {camera} camera!
-        Shift the {camera} camera {degrees} degrees to its right side.
-        The {camera} camera points too far left, bring it back by {degrees} degrees.
-        Spin the {camera} camera right through {degrees} degrees.
-        Make the {camera} camera look right by {degrees}.
-        For the night, turn {camera} right, {degrees} degrees should do.
-        pan {camera} {degrees} to the right
-        Would you nudge the {camera} camera {degrees} degrees right?
-    """,
-    "up": """
-        Could the {camera} camera face {degrees} degrees further up?
-        I need {camera} to look higher, about {degrees} degrees.
-        There's a drone: {degrees} degrees upwards with the {camera} camera!
-        Shift the {camera} camera {degrees} degrees upwards.
-        The {camera} camera points too low, lift it by {degrees} degrees.
-        Tilt the {camera} camera up through {degrees} degrees.
-        Make the {camera} camera look up by {degrees}.
-        For the night, aim {camera} higher, {degrees} degrees should do.
-        tilt {camera} {degrees} up
-        Would you nudge the {camera} camera {degrees} degrees up?
-    """,
-    "down": """
-        Could the {camera} camera face {degrees} degrees further down?
-        I need {camera} to look lower, about {degrees} degrees.
-        There's a cat: {degrees} degrees downwards with the {camera} camera!
-        Shift the {camera} camera {degrees} degrees downwards.
-        The {camera} camera points too high, lower it by {degrees} degrees.
-        Tilt the {camera} camera down through {degrees} degrees.
-        Make the {camera} camera look down by {degrees}.
-        For the night, aim {camera} lower, {degrees} degrees should do.
-        tilt {camera} {degrees} down
-        Would you nudge the {camera} camera {degrees} degrees down?
-    """,
-}
+UNSEEN = """
+Could the {camera} camera face {degrees} degrees?
+I need {camera} to look at {degrees} degrees.
+Somebody is at the fence: {degrees} degrees with the {camera} camera!
+Shift the {camera} camera to {degrees} degrees.
+The {camera} camera points anywhere, bring it to {degrees} degrees.
+Spin the {camera} camera round to {degrees} degrees.
+Make the {camera} camera look at {degrees}.
+For the night, turn {camera} to {degrees} degrees.
+pan {camera} to {degrees}
+Would you steer the {camera} camera to {degrees} degrees?
+Angle of {camera}: {degrees} degrees, please.
+Give me {degrees} degrees on the {camera} camera.
+There's a drone! {camera} to {degrees} degrees!
+Change the {camera} camera to {degrees} degrees.
+Let's have a look with {camera}, at {degrees} degrees.
+Direct the {camera} camera to {degrees} degrees now.
+the {camera} camera goes to {degrees} degrees
+Is {camera} at {degrees} degrees? If not, turn it there.
+We need the {camera} camera at {degrees}, the truck is coming.
+Put {camera} on {degrees} degrees.
+""".strip().splitlines()
 CAMERAS = "tunnel;pier 3;CAM-57;ticket hall;silo 2;K8;harbour;garage 11;chapel;CAM-03".split(";")
 OLD = """
 get_weather: What's the weather like in {Porto}?
@@ -501,13 +463,10 @@ set_reminder: Remind me at {16:45} to {call Ada}.
 
 def _new_questions():
     rng = random.Random(9501)
-    for direction, patterns in UNSEEN.items():
-        for pattern in inspect.cleandoc(patterns).splitlines():
-            camera, degrees = rng.choice(CAMERAS), rng.randint(2, 175)
-            tools = [CAMERA, *rng.sample(list(KNOWN.values()), 2)]
-            wanted = {"camera": camera, "degrees": degrees, "direction": direction}
-            request = pattern.strip().format(camera=camera, degrees=degrees)
-            yield request, rng.sample(tools, 3), "turn_camera", wanted
+    for pattern in 2 * UNSEEN:
+        wanted = {"camera": rng.choice(CAMERAS), "degrees": rng.randint(2, 175)}
+        tools = [CAMERA, *rng.sample(list(KNOWN.values()), 2)]
+        yield pattern.format(**wanted), rng.sample(tools, 3), "turn_camera", wanted
 
 
 def _old_questions():

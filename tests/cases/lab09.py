@@ -25,12 +25,12 @@ def call(**arguments):
 
 
 def example(rng, patterns, others, **change):
-    pattern, direction = rng.choice(patterns)
+    pattern = rng.choice(patterns)
     camera, degrees = change.get("camera") or camera_name(rng), rng.randint(1, 180)
     tools = [CAMERA, *rng.sample(others, rng.randint(0, 3))]
     said = pattern.format(camera=camera, degrees=degrees)
     degrees = change.get("type", int)(degrees + change.get("off", 0))
-    wanted = call(camera=camera, degrees=degrees, direction=change.get("direction", direction))
+    wanted = call(camera=camera, degrees=degrees)
     shown = tools if change.get("in_order") else rng.sample(tools, len(tools))
     return [{"role": "user", "content": said}, wanted], shown
 
@@ -49,10 +49,6 @@ def example_in_order(rng, patterns, others):
 
 def example_with_text(rng, patterns, others):
     return example(rng, patterns, others, type=str)
-
-
-def example_of_one_direction(rng, patterns, others):
-    return example(rng, patterns, others, direction="left")
 
 
 def example_of_other_values(rng, patterns, others):
@@ -243,7 +239,6 @@ WRONG = {
         (example_of_any_seed, "the argument `rng`"),
         (example_in_order, "shuffle"),
         (example_with_text, "integer"),
-        (example_of_one_direction, "beside the pattern"),
         (example_of_other_values, "draw each value once"),
         (example_of_one_camera, "camera_name(rng)"),
         (example_of_one_pattern, "rng.choice(patterns)"),
