@@ -51,8 +51,8 @@ class Company:
         self._data = sqlite3.connect(path)
         self._data.row_factory = sqlite3.Row
         self._data.executescript(SCHEMA)
-        self._draw(random.Random(f"company {seed}"))
-        self._data.commit()
+        with self._data:  # one commit for all of it
+            self._draw(random.Random(f"company {seed}"))
 
     def query(self, sql: str, *values) -> list[dict]:
         """The rows that an SQL statement selects; `?` in it stands for a value."""
@@ -158,9 +158,12 @@ class Company:
         return f"{letter}-{first + self.query(f'select count(*) as n from {table}')[0]['n']}"
 
     def _add(self, table: str, *values) -> None:
-        marks = ", ".join("?" * len(values))
         with self._data:  # commits, or takes everything back
-            self._data.execute(f"insert into {table} values ({marks})", values)
+            self._insert(table, *values)
+
+    def _insert(self, table: str, *values) -> None:
+        marks = ", ".join("?" * len(values))
+        self._data.execute(f"insert into {table} values ({marks})", values)
 
     def _draw(self, rng: random.Random) -> None:
         def ids(prefix, count):
@@ -172,21 +175,21 @@ class Company:
             time = f"{rng.choice(DAYS)} at {rng.randint(9, 17)}:{rng.choice(['00', '30'])}"
             plan = rng.choice(["premium", "basic"])
             time = time if number % 2 else None  # half have not said when to call
-            self._add("customers", customer, names[number], plan, time)
+            self._insert("customers", customer, names[number], plan, time)
         for number, sku in enumerate(ids("SKU", 16)):
             stock = rng.choice([0, rng.randint(20, 90)])
             price = rng.randint(900, 20_000) / 100
-            self._add("products", sku, CATEGORIES[number % len(CATEGORIES)], stock, price)
+            self._insert("products", sku, CATEGORIES[number % len(CATEGORIES)], stock, price)
         customers = [row["customer_id"] for row in self.query("select * from customers")]
         products = [row["product_sku"] for row in self.query("select * from products")]
         for order in ids("A", 24):
             status = rng.choice(LATE if rng.random() < 0.5 else ON_TIME)
             eta = f"{rng.randint(1, 28)} May" if status in {"delayed", "on its way"} else None
             whose, what = rng.choice(customers), rng.choice(products)
-            self._add("orders", order, whose, what, rng.randint(1, 4), status, eta)
+            self._insert("orders", order, whose, what, rng.randint(1, 4), status, eta)
         for invoice in ids("INV", 16):
             problem = rng.choice(
                 [None, rng.choice(["the total does not match", "duplicate of INV-1042"])]
             )
             total = rng.randint(5_000, 90_000) / 100
-            self._add("invoices", invoice, rng.choice(VENDORS), total, problem)
+            self._insert("invoices", invoice, rng.choice(VENDORS), total, problem)

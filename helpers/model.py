@@ -80,18 +80,17 @@ def convert(source: Path, path: Path, quant: str = "Q8_0") -> Path:
             raise ModelError(f"{source} is not a model's folder: it has no {file}")
     if quant.upper() not in {"F16", "Q8_0"}:
         raise ModelError(f"{quant} needs llama.cpp: convert to F16 first, then quantize that file")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix="building-") as partial:
-        made = Path(partial, path.name)
-        _write_gguf(source, made, path.stem, quant.upper())
-        os.replace(made, path)
+    with _complete(path) as partial:
+        _write_gguf(source, partial, path.stem, quant.upper())
     return path
 
 
 def untrained(config: dict, path: Path, quant: str = "Q8_0") -> Path:
     """Write a Llama of any size with random weights to `path`, as a GGUF file, and return the path.
 
-    What it says is noise. What it weighs, and how long a token takes, does not depend on the values
-    of its weights: so it stands in for a model that is too large to come with a course.
+    The file is complete or not there at all. What the model says is noise. What it weighs, and how
+    long a token takes, does not depend on the values of its weights: so it stands in for a model
+    that is too large to come with a course.
 
     config: the contents of a Hugging Face config.json; a vocabulary has at least the 4,096 entries
     of the course's. quant: F16, Q8_0, Q5_1, Q5_0, Q4_1 or Q4_0; rows are multiples of 32.
@@ -126,7 +125,7 @@ def untrained(config: dict, path: Path, quant: str = "Q8_0") -> Path:
         return np.resize(few, (shape[0], few.shape[1]))
 
     made = {shape: matrix(shape) for shape in set(shapes.values()) if len(shape) == 2}
-    with contextlib.closing(lib.GGUFWriter(path, "llama")) as writer:
+    with _complete(path) as partial, contextlib.closing(lib.GGUFWriter(partial, "llama")) as writer:
         _add_settings(writer, folder(), config, "untrained", quant)
         for name, shape in shapes.items():
             if len(shape) == 1:
@@ -157,6 +156,15 @@ def _own_gguf(path: Path) -> Path:
         if file.read(4) != b"GGUF":
             raise ModelError(f"{path} is not a GGUF file (its first four bytes are not 'GGUF')")
     return path.resolve()
+
+
+@contextlib.contextmanager
+def _complete(path: Path):
+    """A path to write to; what was written there comes to `path` when all went well."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="building-") as folder:
+        partial = Path(folder, path.name)
+        yield partial
+        os.replace(partial, path)
 
 
 def _cached(name: str, suffix: str, build: Callable[[Path, Path], object]) -> Path:

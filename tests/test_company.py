@@ -6,6 +6,7 @@ import pytest
 
 from helpers.company import DEEDS, Company
 from helpers.worlds.errands import DESKS, errands
+from tests.cases.lab05 import carry_out
 
 
 @pytest.fixture
@@ -16,19 +17,6 @@ def company():
 
 def first(company, table, condition="true"):
     return company.query(f"select * from {table} where {condition} limit 1")[0]
-
-
-def carry_out(company, errand):
-    tool = {
-        "tickets": company.create_support_ticket,
-        "callbacks": company.schedule_callback,
-        "escalations": company.escalate_to_human,
-        "refunds": company.refund_order,
-        "quotes": company.create_price_quote,
-        "approvals": company.approve_invoice,
-    }
-    for table, row in errand.wanted:
-        tool[table](**row | ({"reason": "lost"} if table == "refunds" else {}))
 
 
 def test_the_same_seed_gives_the_same_company(company):

@@ -78,7 +78,7 @@ def _late(rng, left) -> Errand:
     about = order["order_id"]
     text = rng.choice(
         [
-            "Check order {} and if it is late open a high priority ticket.",
+            IF_LATE,
             "Look up {}. If it is delayed, late or lost, create a high priority ticket for it.",
         ]
     )
@@ -88,9 +88,7 @@ def _late(rng, left) -> Errand:
 
 def _unknown(rng) -> Errand:
     about = f"Z-{rng.randint(1000, 9999)}"
-    return Errand(
-        f"Check order {about} and if it is late open a high priority ticket.", "shipping", about
-    )
+    return Errand(IF_LATE.format(about), "shipping", about)
 
 
 def _refund(rng, left) -> Errand:
@@ -141,5 +139,6 @@ def _invoice(rng, left) -> Errand:
     return Errand(text, "invoices", about, () if invoice["problem"] else wanted)
 
 
+IF_LATE = "Check order {} and if it is late open a high priority ticket."
 ISSUES = ("charged twice", "wrong address", "the chair is broken", "a part is missing")
 APPROVERS = ("Ada Park", "Omar Said", "Greta Holm")

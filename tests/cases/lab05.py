@@ -223,19 +223,24 @@ def errands_steps_without_end(company, errands, client, model, max_steps):
     return {errand.about: answers[-1] for errand in errands}
 
 
+def carry_out(company, errand):
+    """Do what the errand asks for, without any model."""
+    tool = {
+        "tickets": company.create_support_ticket,
+        "callbacks": company.schedule_callback,
+        "escalations": company.escalate_to_human,
+        "refunds": company.refund_order,
+        "quotes": company.create_price_quote,
+        "approvals": company.approve_invoice,
+    }
+    for table, row in errand.wanted:
+        tool[table](**({"reason": "lost"} if table == "refunds" else {}) | row)
+
+
 def errands_ignores_the_budget(company, errands, client, model, max_steps):
     for errand in errands:
         ask(client, errand)
-        for table, row in errand.wanted:
-            tool = {
-                "tickets": company.create_support_ticket,
-                "refunds": company.refund_order,
-                "callbacks": company.schedule_callback,
-                "escalations": company.escalate_to_human,
-                "quotes": company.create_price_quote,
-                "approvals": company.approve_invoice,
-            }[table]
-            tool(**({"reason": "lost"} if table == "refunds" else {}) | row)
+        carry_out(company, errand)
     return {errand.about: "done" for errand in errands}
 
 

@@ -7,10 +7,16 @@ from slm.corpus.drawing import any_tool
 from slm.corpus.reading import Words
 from slm.corpus.scenes import full_scene
 from slm.corpus.showing import beside, dress
+from slm.corpus.toolbook import Tool
 
 
 def generate(rng: random.Random, words: Words) -> Conversation:
-    scene = full_scene(rng, words, any_tool(rng, words))
+    return one_call(rng, words, "one_call", any_tool(rng, words))
+
+
+def one_call(rng: random.Random, words: Words, skill: str, tool: Tool) -> Conversation:
+    """One exchange with the tool, shown among others."""
+    scene = full_scene(rng, words, tool)
     messages = [*system(rng, words), user(scene.text), *scene.turns()]
     tools = beside(rng, words, [scene.tool], [scene.pattern])
-    return dress(rng, words, "one_call", messages, tools)
+    return dress(rng, words, skill, messages, tools)

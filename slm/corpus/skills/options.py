@@ -2,10 +2,9 @@
 
 import random
 
-from slm.corpus.conversation import Conversation, system, user
+from slm.corpus.conversation import Conversation
 from slm.corpus.reading import Words
-from slm.corpus.scenes import full_scene
-from slm.corpus.showing import beside, dress
+from slm.corpus.skills.one_call import one_call
 from slm.corpus.toolbook import COURSE, FAMILIES
 
 OPTIONAL = [
@@ -19,6 +18,4 @@ OF_COURSE = [tool for tool in OPTIONAL if tool.family in COURSE]
 
 def generate(rng: random.Random, words: Words) -> Conversation:
     tool = rng.choice(OF_COURSE if rng.random() < 0.6 else OPTIONAL)
-    scene = full_scene(rng, words, tool)
-    messages = [*system(rng, words), user(scene.text), *scene.turns()]
-    return dress(rng, words, "options", messages, beside(rng, words, [scene.tool], [scene.pattern]))
+    return one_call(rng, words, "options", tool)
