@@ -19,7 +19,7 @@ from tqdm import tqdm
 from helpers import backends
 from helpers import model as model_files
 from slm import tokenizer as text
-from slm.corpus import conversations
+from slm.corpus import SHARES, conversations
 from slm.exam import statistics
 from slm.exam.asking import ExamError, Reply, ask_all
 from slm.exam.baselines import BASELINES
@@ -95,8 +95,11 @@ def wrong(case: Case, reply: Reply) -> str:
 
 
 def held_out_texts(count: int = 200) -> list[str]:
-    """Conversations of the exam's split, as the model reads them."""
-    drawn = islice(conversations(20_261, "exam"), count)
+    """Conversations of the exam's split, as the model reads them.
+
+    All skills in equal parts, so that the texts stay when the training's mixture changes.
+    """
+    drawn = islice(conversations(20_261, "exam", dict.fromkeys(SHARES, 1)), count)
     return [text.render(conversation.messages, conversation.tools) for conversation in drawn]
 
 
