@@ -16,7 +16,18 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["MODELS", "ModelError", "cache", "convert", "folder", "gguf", "names", "untrained"]
+__all__ = [
+    "MODELS",
+    "ModelError",
+    "cache",
+    "convert",
+    "folder",
+    "gguf",
+    "names",
+    "onnx",
+    "onnx_place",
+    "untrained",
+]
 
 MODELS = Path(__file__).parents[1] / "models"
 CONVERTER = "1"  # raise it when the files built below change: old ones are then not used again
@@ -36,22 +47,38 @@ def folder(name: str = "edge-slm") -> Path:
 
     Raises ModelError when there is no such model, or a file is missing or damaged.
     """
-    path = MODELS / name
     if name not in names():
         raise ModelError(
             f"there is no model {name!r}: the course has {', '.join(names()) or 'none here'}. "
             f"A model of your own is given as the path of its .gguf file."
         )
-    sums = path / "SHA256SUMS"
-    lines = sums.read_text(encoding="ascii").splitlines() if sums.is_file() else ["- SHA256SUMS"]
-    for line in lines:
-        expected, file = line.split()
-        if not (path / file).is_file() or _sha256(path / file) != expected:
-            raise ModelError(
-                f"{path / file} is damaged or missing (its SHA-256 is not the one in SHA256SUMS). "
-                f"Restore it: git checkout -- models/{name}, or download the course again"
-            )
-    return path
+    return _compared(MODELS / name)
+
+
+def onnx(name: str = "edge-slm", precision: str = "int4") -> Path:
+    """The folder of a model for ONNX Runtime GenAI, and for Foundry Local, which builds on it.
+
+    name: a model of the course, or the path of such a folder of your own, which is used as it is.
+    precision: int4 comes with edge-slm; others (int8, fp32) are built once by `python -m slm onnx`,
+    which needs PyTorch. Raises ModelError.
+    """
+    own = Path(name).expanduser()
+    if (own / "genai_config.json").is_file():
+        return own.resolve()
+    shipped, built = folder(name) / f"onnx-{precision}", onnx_place(name, precision)
+    if shipped.is_dir():
+        return _compared(shipped)
+    if built.is_dir():
+        return built
+    raise ModelError(
+        f"{name} is not here as ONNX in {precision}: python -m slm onnx --model {name} --precision "
+        f"{precision} builds it (it needs slm/requirements.txt). edge-slm in int4 needs nothing"
+    )
+
+
+def onnx_place(name: str, precision: str) -> Path:
+    """Where `python -m slm onnx` puts what it builds of these weights."""
+    return cache() / f"{name}-{_key(folder(name))}-onnx-{precision}"
 
 
 def gguf(name: str = "edge-slm", quant: str = "Q8_0") -> Path:
@@ -144,6 +171,27 @@ def cache() -> Path:
     return Path(base) / "edge-agents-course"
 
 
+def _compared(path: Path) -> Path:
+    """The folder, when its files are those of its SHA256SUMS."""
+    sums = path / "SHA256SUMS"
+    lines = sums.read_text(encoding="ascii").splitlines() if sums.is_file() else ["- SHA256SUMS"]
+    for line in lines:
+        expected, file = line.split()
+        if not (path / file).is_file() or _sha256(path / file) != expected:
+            raise ModelError(
+                f"{path / file} is damaged or missing (its SHA-256 is not the one in SHA256SUMS). "
+                f"Restore it: git checkout -- {path.relative_to(MODELS.parent).as_posix()}, or "
+                f"download the course again"
+            )
+    return path
+
+
+def _key(source: Path) -> str:
+    """Changes with a model's weights, and with how files are built of them."""
+    sums = (source / "SHA256SUMS").read_bytes()
+    return hashlib.sha256(sums + CONVERTER.encode()).hexdigest()[:12]
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -174,8 +222,7 @@ def _cached(name: str, suffix: str, build: Callable[[Path, Path], object]) -> Pa
     at once, a full disk or a killed kernel never leave half a file under the final name.
     """
     source = folder(name)
-    key = hashlib.sha256((source / "SHA256SUMS").read_bytes() + CONVERTER.encode()).hexdigest()[:12]
-    path = cache() / f"{name}-{key}-{suffix}"
+    path = cache() / f"{name}-{_key(source)}-{suffix}"
     try:
         if _is_whole(path):
             return path

@@ -44,6 +44,9 @@ def main() -> None:
     add.add_argument("--model", default="edge-slm")
     add = commands.add_parser("export", help="write the checkpoint to models/NAME (needs torch)")
     add.add_argument("--model", default="edge-slm")
+    add = commands.add_parser("onnx", help="build a model as ONNX (needs torch and the extra onnx)")
+    add.add_argument("--model", default="edge-slm")
+    add.add_argument("--precision", default="fp32", help="fp32, fp16, int8 or int4")
     add = commands.add_parser("evaluate", help="examine a model through its real runtime")
     add.add_argument("--model", nargs="+", default=[], help="of the course, or of the endpoint")
     add.add_argument("--quant", nargs="+", default=["Q8_0"], help="e.g. F16 Q8_0 Q4_K_M")
@@ -82,6 +85,14 @@ def main() -> None:
         from slm.export import export
 
         print(export(arguments.model))
+    elif arguments.command == "onnx":
+        from helpers.model import ModelError
+        from slm import onnx
+
+        try:
+            print(onnx.build(arguments.model, arguments.precision))
+        except ModelError as error:
+            parser.exit(2, f"{error}\n")
     else:
         from helpers.backends import BackendError
         from helpers.model import ModelError

@@ -3,7 +3,7 @@
 `models/NAME/` gets config.json, generation_config.json, tokenizer.json, tokenizer_config.json,
 chat_template.jinja, model.safetensors (fp16) and SHA256SUMS, by which `helpers.model` recognises a
 damaged download; and, of its training, the recipe (training.json) and the loss of each skill
-(learning_curve.csv and .png). The card (README.md) is written by hand and left alone.
+(learning_curve.csv and .png). edge-slm also gets `onnx-int4`. The card (README.md) is written by hand and left alone.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from slm import onnx
 from slm import tokenizer as text
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -34,6 +35,8 @@ def export(name: str = "edge-slm") -> Path:
     put(folder / "training.json", as_json(made))
     put(folder / "learning_curve.csv", (run / "log.csv").read_bytes())
     put(folder / "learning_curve.png", (run / "loss.png").read_bytes())
+    if name == "edge-slm":  # the one that comes with the course ready for ONNX Runtime
+        onnx.build(name, "int4", folder / "onnx-int4")
     return folder
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers import backends
+
 ROOT = Path(__file__).parents[1]
 CHROMIUMS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 
@@ -36,7 +38,26 @@ NEEDS = {
         "a Chromium: apt-get install chromium, or set CHROMIUM to its path",
     ),
     "posix": (lambda: os.name == "posix", "Linux or macOS"),
+    "onnx": (
+        lambda: importlib.util.find_spec("onnxruntime_genai"),
+        "onnxruntime-genai: uv sync --extra all",
+    ),
+    "foundry": (
+        lambda: importlib.util.find_spec("foundry_local_sdk"),
+        "foundry-local-sdk: uv sync --extra all",
+    ),
+    "openvino": (
+        lambda: importlib.util.find_spec("openvino_genai"),
+        "openvino-genai: uv sync --extra all",
+    ),
+    "mlx": (lambda: importlib.util.find_spec("mlx_lm"), "mlx and mlx-lm: uv sync --extra all"),
+    "vllm": (
+        lambda: not backends.available()["vllm"],
+        "vLLM in an environment of its own: python -m tools vllm",
+    ),
 }
+# What a runtime's tests need, where it is not in the core install.
+RUNTIME_NEEDS = {name: (name,) for name in ("onnx", "foundry", "openvino", "mlx", "vllm")}
 
 
 def chromium() -> str | None:

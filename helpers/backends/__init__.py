@@ -9,16 +9,22 @@ COURSE_BACKEND, else llama.cpp; COURSE_MODEL names another model than the course
 this folder for each runtime.
 """
 
+import inspect
 import os
 from importlib import import_module
 
-from helpers.backends.backend import Backend, BackendError, BackendUnavailable
+from helpers.backends.backend import Backend
+from helpers.backends.errors import BackendError, BackendUnavailable
 
 __all__ = ["Backend", "BackendError", "BackendUnavailable", "attach", "available", "start"]
 
 # A runtime's name, and the module here that knows it. Each has `missing() -> str` (empty, or what
 # is missing and the command that mends it) and `start(model, **options) -> Backend`.
-RUNTIMES = {"llama.cpp": "llama_cpp"}
+RUNTIMES = {
+    "llama.cpp": "llama_cpp",
+    "foundry": "foundry",
+    "onnx": "onnx",
+}
 
 
 def start(name: str | None = None, model: str | None = None, **options) -> Backend:
@@ -42,6 +48,11 @@ def start(name: str | None = None, model: str | None = None, **options) -> Backe
     runtime = import_module(f"helpers.backends.{RUNTIMES[name]}")
     if missing := runtime.missing():
         raise BackendUnavailable(f"{name}: {missing}")
+    known = inspect.signature(runtime.start).parameters
+    if wrong := options.keys() - known.keys():
+        raise BackendError(
+            f"{name} has no option {', '.join(sorted(wrong))}; it has {', '.join(known)}"
+        )
     return runtime.start(model or os.environ.get("COURSE_MODEL") or "edge-slm", **options)
 
 

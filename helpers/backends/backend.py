@@ -8,22 +8,42 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from helpers.backends.errors import BackendError
+from helpers.backends.watch import Watch
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
     from helpers.backends.child import Child
 
+# What the servers call it: llama.cpp's, the course's own, vLLM's.
+METRICS = [
+    {
+        "running": "llamacpp:requests_processing",
+        "waiting": "llamacpp:requests_deferred",
+        "prompt_tokens": "llamacpp:prompt_tokens_total",
+        "completion_tokens": "llamacpp:tokens_predicted_total",
+        "seconds": "llamacpp:tokens_predicted_seconds_total",
+    },
+    {
+        "running": "course_requests_running",
+        "waiting": "course_requests_waiting",
+        "prompt_tokens": "course_prompt_tokens_total",
+        "completion_tokens": "course_completion_tokens_total",
+        "seconds": "course_completion_seconds_total",
+    },
+    {
+        "running": "vllm:num_requests_running",
+        "waiting": "vllm:num_requests_waiting",
+        "prompt_tokens": "vllm:prompt_tokens_total",
+        "completion_tokens": "vllm:generation_tokens_total",
+        "seconds": "vllm:request_decode_time_seconds_sum",
+    },
+]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class BackendError(Exception):
-    """A runtime is there but did not do what it was asked; the text says what and what to do."""
-
-
-class BackendUnavailable(BackendError):
-    """A runtime is not installed here; the text has the command that mends it."""
 
 
 class Backend:
@@ -31,6 +51,8 @@ class Backend:
 
     name: the runtime's. model: what to pass as `model=`. base_url, api_key: for any client.
     server: the child process that serves it, None for a server that somebody else runs.
+    cannot: fields of a request that the server would pass over, with what to do instead; clients
+    from `openai()` raise BackendError where they are set.
     """
 
     def __init__(
@@ -40,10 +62,12 @@ class Backend:
         base_url: str,
         api_key: str = "none",
         server: Child | None = None,
+        cannot: Callable[[dict], str] | None = None,
     ):
         self.name, self.model = name, model
         self.base_url, self.api_key = base_url.rstrip("/"), api_key
         self._server = server
+        self._watch = Watch(cannot)
         if urllib.parse.urlsplit(base_url).hostname in LOOPBACK:
             _reach_loopback_directly()
 
@@ -51,6 +75,7 @@ class Backend:
         """A new OpenAI client for this server; options are passed on to it."""
         from openai import OpenAI
 
+        options.setdefault("http_client", self._watch.client())
         return OpenAI(base_url=self.base_url, api_key=self.api_key, **options)
 
     def health(self) -> str:
@@ -65,13 +90,38 @@ class Backend:
         return "ok"
 
     def metrics(self) -> dict[str, float]:
-        """The server's Prometheus metrics, such as {"llamacpp:tokens_predicted_total": 41.0}.
+        """How the server does, in the same words for every runtime.
 
-        Raises BackendError where the server has none.
+        requests, errors: of this backend's `openai()` clients; latency_p50, latency_p95: seconds of
+        whole answers to them, the last thousand. running, waiting: requests of all clients, now.
+        prompt_tokens, completion_tokens: since the start, tokens_per_second: while answers are
+        written. memory: bytes, of a server that was started here. Raises BackendError where the
+        server has no metrics.
         """
-        lines = self._get(self.base_url.removesuffix("/v1") + "/metrics").splitlines()
-        samples = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
-        return {name: float(value) for name, value in samples}
+        samples = self.prometheus()
+        found = next((known for known in METRICS if known["running"] in samples), None)
+        if not found:
+            raise BackendError(f"{self.base_url} has metrics, but none that are known here")
+        numbers = {what: samples.get(name, 0.0) for what, name in found.items()}
+        seconds = numbers.pop("seconds")
+        numbers["tokens_per_second"] = numbers["completion_tokens"] / seconds if seconds else 0.0
+        if self._server:
+            numbers["memory"] = self.memory()
+        return self._watch.numbers() | numbers
+
+    def prometheus(self) -> dict[str, float]:
+        """The server's own metrics, such as {"llamacpp:tokens_predicted_total": 41.0}.
+
+        Those with labels are summed up. Raises BackendError where the server has none.
+        """
+        text = self._get(self.base_url.removesuffix("/v1") + "/metrics")
+        samples: dict[str, float] = {}
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                label, value = line.rsplit(" ", 1)
+                name = label.partition("{")[0]
+                samples[name] = samples.get(name, 0.0) + float(value)
+        return samples
 
     def memory(self) -> int:
         """Bytes of memory that the server's process has in use, the mapped weights included.

@@ -17,7 +17,7 @@ import weakref
 
 import psutil
 
-from helpers.backends.backend import BackendError
+from helpers.backends.errors import BackendError
 
 _children: weakref.WeakSet = weakref.WeakSet()
 

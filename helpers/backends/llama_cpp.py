@@ -7,8 +7,9 @@ import socket
 from pathlib import Path
 
 from helpers import model as models
-from helpers.backends.backend import Backend, BackendError
+from helpers.backends.backend import Backend
 from helpers.backends.child import Child, announce_ready_and_wait
+from helpers.backends.errors import BackendError
 
 
 def missing() -> str:
@@ -35,20 +36,48 @@ def start(
     timeout: seconds for loading. Raises BackendError, `helpers.model.ModelError`.
     """
     path = models.gguf(model, quant)
-    if port and not _is_free(port):
+    if port and not is_free(port):
         raise BackendError(f"port {port} is taken; port=0, the default, takes a free one")
     name = Path(model).stem if model.lower().endswith(".gguf") else model
+    server = child(path, name, slots, context, threads, port=port, timeout=timeout)
+    url = server.ready["url"] + "/v1"
+    return Backend("llama.cpp", name, url, server=server, cannot=_cannot)
+
+
+def _cannot(request: dict) -> str:
+    """llama.cpp reads a named tool as "auto"; whoever names one must not be told another."""
+    if isinstance(request.get("tool_choice"), dict):
+        return (
+            "llama.cpp's server cannot be told which tool to call: show it that tool alone, with "
+            "tool_choice='required'"
+        )
+    return ""
+
+
+def child(
+    path: Path,
+    alias: str,
+    slots: int,
+    context: int,
+    threads: int | None,
+    timeout: float,
+    **more: str | int,
+) -> Child:
+    """The server of a GGUF file; `ready` has its "url". What the first five are: see `start`.
+
+    more: port; template, a chat template in place of the model's own; vectors, for a server that
+    computes embeddings: "mean" of a text's tokens, or "own", as the model has it.
+    """
     options = {
         "model": path,
-        "alias": name,
+        "alias": alias,
         "slots": slots,
         "context": context,
         "threads": threads or default_threads(path.stat().st_size),
-        "port": port,
+        **more,
     }
     arguments = [f"--{option}={value}" for option, value in options.items()]
-    server = Child("llama.cpp", ["-m", "helpers.backends.llama_cpp", *arguments], timeout)
-    return Backend("llama.cpp", name, server.ready["url"] + "/v1", server=server)
+    return Child("llama.cpp", ["-m", "helpers.backends.llama_cpp", *arguments], timeout)
 
 
 def default_threads(size: int) -> int:
@@ -72,7 +101,8 @@ def default_threads(size: int) -> int:
     return min(most)
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens to a port of this machine."""
     with socket.socket() as probe:
         if os.name == "posix":  # a port whose last server has just gone counts as free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -87,8 +117,11 @@ def _serve() -> None:
     parser = argparse.ArgumentParser()
     for option in ("model", "alias"):
         parser.add_argument(f"--{option}", required=True)
-    for option in ("slots", "context", "threads", "port"):
+    for option in ("slots", "context", "threads"):
         parser.add_argument(f"--{option}", type=int, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--template", default="")
+    parser.add_argument("--vectors", choices=["", "mean", "own"], default="")
     arguments = parser.parse_args()
     server = None
 
@@ -108,6 +141,13 @@ def _serve() -> None:
         settings.prefill_assistant = False
         settings.endpoint_metrics = True
         settings.ui = False
+        if arguments.template:
+            settings.chat_template = arguments.template
+        if arguments.vectors:
+            settings.embedding = True
+            settings.n_batch = settings.n_ubatch = arguments.context  # a text is read at once
+        if arguments.vectors == "mean":
+            settings.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
         # Prompts of the past are kept in memory, up to 8 GB by default, and searched at each new
         # one: after some thousands it is that which takes the time.
         settings.cache_ram_mib = 64

@@ -1,0 +1,75 @@
+"""The server's process: `python -m helpers.serving RUNTIME ...`, started by `helpers.backends`.
+
+It says on its standard output, in a line of JSON, where it listens, and ends with its standard
+input; see `helpers.backends.child`.
+"""
+
+import argparse
+import functools
+import json
+import socket
+import sys
+import threading
+import time
+from importlib import import_module
+
+import uvicorn
+
+from helpers.backends.child import announce_ready_and_wait
+from helpers.serving.app import One, build
+from helpers.serving.batched import Batched
+from helpers.serving.openai import OpenAI
+
+RUNTIMES = {
+    "onnx": ("onnx", "Onnx"),
+    "openvino": ("openvino", "OpenVino"),
+    "mlx": ("mlx", "Mlx"),
+    "foundry": ("foundry", "Foundry"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m helpers.serving")
+    parser.add_argument("runtime", choices=RUNTIMES)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--alias", required=True, help="the name that clients use")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--api-key", default="")
+    parser.add_argument("--options", type=json.loads, default={}, help="the runtime's, as JSON")
+    arguments = parser.parse_args()
+
+    # The thread that computes lets the one that answers have its turn after 0.5 ms, not 5: a small
+    # model writes several tokens in that time.
+    sys.setswitchinterval(0.0005)
+
+    def begin() -> dict:
+        module, name = RUNTIMES[arguments.runtime]
+        runtime = getattr(import_module(f"helpers.serving.{module}"), name)
+        make = functools.partial(runtime, arguments.model, **arguments.options)
+        engine = Batched(make, arguments.alias)
+        app = build(
+            One(engine),
+            [OpenAI],
+            api_key=arguments.api_key,
+            anywhere=arguments.host not in {"127.0.0.1", "localhost", "::1"},
+        )
+        return {"url": listen(app, arguments.host, arguments.port)}
+
+    announce_ready_and_wait(begin)
+
+
+def listen(app, host: str, port: int) -> str:
+    """Serve the app in a thread of this process; its address, once it answers."""
+    place = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    place.bind((host, port))
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")
+    server = uvicorn.Server(config)
+    threading.Thread(target=server.run, args=([place],), daemon=True).start()
+    while not server.started:
+        time.sleep(0.005)
+    return f"http://{host}:{place.getsockname()[1]}"
+
+
+if __name__ == "__main__":
+    main()
