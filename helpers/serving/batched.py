@@ -90,6 +90,11 @@ class Runtime(Protocol):
     def close(self) -> None: ...
 
 
+# Seconds between two words to the event loop. To wake it for every token of a small model would
+# take as long as the token.
+PAUSE = 0.01
+
+
 class Batched:
     """An `Engine` over the `Runtime` that `make` loads. model: the name that clients use."""
 
@@ -234,11 +239,17 @@ class Batched:
             return
         loaded.set_result(self._runtime)
         jobs: set[Job] = set()
+        news, told = [], 0.0
         try:
             while self._take(jobs):
-                news = self._runtime.step()
-                jobs.difference_update(job for job, _, finish in news if finish)
-                self._tell(news)
+                come = self._runtime.step()
+                ended = [job for job, _, finish in come if finish]
+                jobs.difference_update(ended)
+                news += come
+                now = time.perf_counter()
+                if ended or now - told > PAUSE:
+                    self._tell(news)
+                    news, told = [], now
         except Exception as error:  # a fault of the library's: all who wait must hear of it
             self._broken = error
             failed = ServingError(f"{self.name} failed: {error}", status=500)
