@@ -45,8 +45,8 @@ def doctor() -> bool:
     shown = str(place).replace(str(Path.home()), "~")
     mend = "make room there, or set XDG_CACHE_HOME to another folder"
     say(free > ROOM, f"{free / 1e9:.1f} GB free for models in {shown}", mend)
-    for name, missing in backends.available().items():
-        say(not missing, f"backend {name}", missing, needed=name == "llama.cpp")
+    for name, row in backends.available().items():
+        say(not row.missing, f"backend {name}", row.missing, needed=name == "llama.cpp")
     try:
         with backends.start() as backend:
             backend.health()

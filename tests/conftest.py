@@ -52,7 +52,7 @@ NEEDS = {
     ),
     "mlx": (lambda: importlib.util.find_spec("mlx_lm"), "mlx and mlx-lm: uv sync --extra all"),
     "vllm": (
-        lambda: not backends.available()["vllm"],
+        lambda: not backends.available()["vllm"].missing,
         "vLLM in an environment of its own: python -m tools vllm",
     ),
 }

@@ -11,6 +11,7 @@ this folder for each runtime.
 
 import inspect
 import os
+from dataclasses import dataclass
 from importlib import import_module
 
 from helpers.backends.backend import Backend
@@ -19,7 +20,8 @@ from helpers.backends.errors import BackendError, BackendUnavailable
 __all__ = ["Backend", "BackendError", "BackendUnavailable", "attach", "available", "start"]
 
 # A runtime's name, and the module here that knows it. Each has `missing() -> str` (empty, or what
-# is missing and the command that mends it) and `start(model, **options) -> Backend`.
+# is missing and the command that mends it), `start(model, **options) -> Backend`, and two lines for
+# readers, HOW it runs and what it CANNOT.
 RUNTIMES = {
     "llama.cpp": "llama_cpp",
     "foundry": "foundry",
@@ -70,9 +72,23 @@ def attach(base_url: str, model: str | None = None, api_key: str | None = None) 
     return backend
 
 
-def available() -> dict[str, str]:
-    """Each runtime's name, and what it misses here: an empty text when it can be started."""
-    return {
-        name: import_module(f"helpers.backends.{module}").missing()
-        for name, module in RUNTIMES.items()
-    }
+@dataclass(frozen=True)
+class Row:
+    """What `available()` says of a runtime.
+
+    missing: empty when it can be started, else what is missing and the command that mends it.
+    how: how it runs here. cannot: what raises an error with this runtime.
+    """
+
+    missing: str
+    how: str
+    cannot: str
+
+
+def available() -> dict[str, Row]:
+    """Each runtime's name, and how it is with it on this machine."""
+    rows = {}
+    for name, module in RUNTIMES.items():
+        runtime = import_module(f"helpers.backends.{module}")
+        rows[name] = Row(runtime.missing(), runtime.HOW, runtime.CANNOT)
+    return rows

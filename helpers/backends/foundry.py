@@ -4,6 +4,9 @@ from helpers import model as models
 from helpers.backends import served
 from helpers.backends.backend import Backend
 
+HOW = "Foundry Local's SDK in a child process, behind the course's server"
+CANNOT = "logprobs, penalties of any kind, min_p, ignore_eos, embeddings"
+
 
 def missing() -> str:
     """Empty, or what is missing and the command that mends it."""

@@ -11,6 +11,9 @@ from helpers.backends.backend import Backend
 from helpers.backends.child import Child, announce_ready_and_wait
 from helpers.backends.errors import BackendError
 
+HOW = "llama.cpp's own server, from the wheel xllamacpp, in a child process"
+CANNOT = "name the tool to call (tool_choice as an object)"
+
 
 def missing() -> str:
     """Empty, or what is missing and the command that mends it."""

@@ -4,6 +4,9 @@ from helpers import model as models
 from helpers.backends import served
 from helpers.backends.backend import Backend
 
+HOW = "ONNX Runtime GenAI in a child process, behind the course's server"
+CANNOT = "presence and frequency penalties, min_p, embeddings"
+
 
 def missing() -> str:
     """Empty, or what is missing and the command that mends it."""

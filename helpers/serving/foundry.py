@@ -76,7 +76,7 @@ class Foundry:
         with sdk.ModelInfoBuilder() as information:
             information.set_string_property("task", "chat-completion")
             self._model = local.register_model(
-                model_path=str(_passing_through(self.folder)),
+                model_path=str(passing_through(self.folder)),
                 model_id=f"{Path(model).name}:1",
                 metadata=information,
             )
@@ -157,7 +157,7 @@ class Foundry:
         return sdk.RequestOptions(search=search, additional_options=extra)
 
 
-def _passing_through(folder: Path) -> Path:
+def passing_through(folder: Path) -> Path:
     """A copy of the folder, in the cache, whose template says what it is given and no more."""
     files = {file.name: file for file in folder.iterdir() if file.is_file()}
     state = json.dumps([(name, os.stat(files[name]).st_mtime_ns) for name in sorted(files)])

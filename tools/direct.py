@@ -1,0 +1,120 @@
+"""A runtime called by its own Python API, as its manual does, without any server: the yardstick.
+
+`python -m tools.direct onnx 8 128` writes 8 answers of at most 128 tokens at once, some rounds
+long, and prints JSON: the rounds' tokens/s, and the seconds of loading. `tools bench backends`
+starts it in a process of its own.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from helpers import model as models
+from helpers.backends.llama_cpp import default_threads
+
+ROUNDS = 5
+
+
+def prompts(count: int) -> list[str]:
+    """As the model reads them; the same that `tools bench` sends as conversations."""
+    return [
+        f"<|im_start|>user\n{question(number)}<|im_end|>\n<|im_start|>assistant\n"
+        for number in range(count)
+    ]
+
+
+def question(number: int) -> str:
+    return f"Tell me about yourself, number {number}."
+
+
+def onnx(count: int, tokens: int):
+    import numpy as np
+    import onnxruntime_genai as lib
+
+    folder = models.onnx("edge-slm", "int4")
+    config = lib.Config(str(folder))
+    size = sum(file.stat().st_size for file in folder.glob("*.onnx*"))
+    threads = {"intra_op_num_threads": default_threads(size)}
+    batch = {"static_batching": {"max_batch_size": 8}}
+    config.overlay(json.dumps({"engine": batch, "model": {"decoder": {"session_options": threads}}}))
+    engine = lib.Engine(lib.Model(config))
+    events = engine.create_event_buffer(32)
+    read = [np.array(ids, np.int32) for ids in encoded(folder, count)]
+
+    def write() -> int:
+        requests, written = [], 0
+        for ids in read:
+            request = engine.create_request()
+            options = lib.TurnOptions(request)
+            options.set_do_sample(False)
+            options.set_max_generated_tokens(tokens)
+            options.set_min_generated_tokens(tokens)  # not to end before
+            request.begin_turn(ids, options)
+            requests.append(request)
+        while engine.has_pending_requests():
+            written += sum(event.token is not None for event in engine.run(events))
+        for request in requests:
+            request.close()
+        return written
+
+    return write
+
+
+def foundry(count: int, tokens: int):
+    import os
+    import tempfile
+    from concurrent.futures import ThreadPoolExecutor
+
+    from helpers.serving.foundry import QUIET, passing_through
+
+    os.environ.update(QUIET)
+    import foundry_local_sdk as sdk
+
+    place = tempfile.mkdtemp()
+    sdk.FoundryLocalManager.initialize(
+        sdk.Configuration(app_name="bench", app_data_dir=place, model_cache_dir=place)
+    )
+    catalog = sdk.FoundryLocalManager.instance.get_catalog(sdk.CatalogType.LOCAL)
+    folder = passing_through(models.onnx("edge-slm", "int4"))
+    with sdk.ModelInfoBuilder() as information:
+        information.set_string_property("task", "chat-completion")
+        model = catalog.register_model(
+            model_path=str(folder), model_id="bench:1", metadata=information
+        )
+    model.load()
+    search = sdk.SearchOptions(temperature=0.0, max_output_tokens=tokens)
+
+    def one(prompt: str) -> int:
+        with sdk.ChatSession(model) as session, sdk.Request() as request:
+            session.set_options(sdk.RequestOptions(search=search))
+            request.add_item(sdk.MessageItem.user(prompt))
+            with session.process_request(request) as response:
+                return response.get_usage().completion_tokens
+
+    pool = ThreadPoolExecutor(count)
+    return lambda: sum(pool.map(one, prompts(count)))
+
+
+def encoded(folder: Path, count: int) -> list[list[int]]:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return [tokenizer.encode(prompt).ids for prompt in prompts(count)]
+
+
+def main(name: str, count: int, tokens: int) -> None:
+    begun = time.perf_counter()
+    write = globals()[name](count, tokens)
+    loaded = time.perf_counter() - begun
+    write()  # warm
+    speeds = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        written = write()
+        speeds.append(written / (time.perf_counter() - begun))
+    print(json.dumps({"load": loaded, "speeds": speeds, "tokens": written}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
