@@ -1,10 +1,14 @@
 """The same tests over every runtime: they answer, stream, call tools, keep to a schema, refuse."""
 
 import json
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import jsonschema
 import openai
+import psutil
 import pytest
 
 from helpers import backends
@@ -209,3 +213,44 @@ def test_eight_clients_lose_and_mix_up_nothing(ask):
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(own, range(200)))
     assert answers == [True] * 200
+
+
+# ---- what ends badly
+
+HOLDER = """
+import sys, time
+from helpers import backends
+backend = backends.start(sys.argv[1])
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_kernel_leaves_nothing_behind(served):
+    command = [sys.executable, "-c", HOLDER, served.name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline().strip() == b"up"
+        servers = psutil.Process(holder.pid).children(recursive=True)
+        assert servers
+        holder.kill()
+    _, alive = psutil.wait_procs(servers, timeout=20)
+    assert not alive
+
+
+@pytest.mark.needs("posix")
+def test_a_hung_server_is_an_error_in_time_and_can_be_closed(served):
+    before = set(psutil.Process().children(recursive=True))
+    with backends.start(served.name) as hung:
+        servers = set(psutil.Process().children(recursive=True)) - before
+        for process in servers:
+            process.suspend()
+        begun = time.monotonic()
+        with pytest.raises(backends.BackendError, match="no answer"):
+            hung.health()
+        with pytest.raises(openai.APITimeoutError):
+            hung.openai(max_retries=0, timeout=2).chat.completions.create(
+                model=hung.model, messages=HELLO
+            )
+        assert time.monotonic() - begun < 20
+    _, alive = psutil.wait_procs(servers, timeout=20)
+    assert not alive

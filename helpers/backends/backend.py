@@ -163,7 +163,7 @@ class Backend:
     def _get(self, url: str) -> str:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.api_key}"})
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=5) as response:
                 return response.read().decode("utf-8")
         except urllib.error.HTTPError as error:
             hint = "set OPENAI_API_KEY" if error.code in {401, 403} else "is the address right?"

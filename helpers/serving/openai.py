@@ -294,7 +294,7 @@ class OpenAI(Door):
         async with self.write(request.model, asks) as writing:
             async for number, delta in writing:
                 answers[number].add(delta)
-        return JSONResponse(form.whole(answers))
+        return JSONResponse(form.whole(answers, request.n))
 
     async def _events(self, request, form: "Form", asks: list[Ask]) -> AsyncIterator[bytes]:
         total, begun, calls = Usage(), set(), {}
@@ -306,7 +306,7 @@ class OpenAI(Door):
                     begun.add(number)
                     calls[number] = at + len(delta.calls)
                     if delta.usage:
-                        _add(total, delta.usage)
+                        _add(total, delta.usage, number % request.n == 0)
             if request.counted:
                 yield _event(form.frame([], piece=True) | {"usage": _usage(total)})
             yield b"data: [DONE]\n\n"
@@ -351,10 +351,11 @@ class Form:
             "choices": choices,
         }
 
-    def whole(self, answers: list[Answer]) -> dict:
+    def whole(self, answers: list[Answer], each: int) -> dict:
+        """The body with all answers, `each` of them to the same prompt."""
         total = Usage()
-        for answer in answers:
-            _add(total, answer.usage)
+        for number, answer in enumerate(answers):
+            _add(total, answer.usage, number % each == 0)
         choices = [self.choice(number, answer) for number, answer in enumerate(answers)]
         return self.frame(choices) | {"usage": _usage(total)}
 
@@ -445,10 +446,11 @@ def _usage(usage: Usage) -> dict:
     }
 
 
-def _add(total: Usage, more: Usage) -> None:
-    # Several answers to one prompt have read it once, as OpenAI counts.
-    total.prompt_tokens = max(total.prompt_tokens, more.prompt_tokens)
-    total.cached_tokens = max(total.cached_tokens, more.cached_tokens)
+def _add(total: Usage, more: Usage, another_prompt: bool) -> None:
+    """Several answers to one prompt have read it once, as OpenAI counts."""
+    if another_prompt:
+        total.prompt_tokens += more.prompt_tokens
+        total.cached_tokens += more.cached_tokens
     total.completion_tokens += more.completion_tokens
 
 

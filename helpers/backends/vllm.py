@@ -1,0 +1,243 @@
+"""vLLM's own server, `vllm serve`, in an environment of its own and in child processes.
+
+vLLM wants its own torch and some hundred packages, so it does not live beside the course:
+`python -m tools vllm` makes an environment for it once. What `start` runs here is a supervisor: it
+starts vLLM, waits until it answers, and ends with the notebook, and all of vLLM's processes with it.
+"""
+
+import argparse
+import contextlib
+import functools
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from helpers import model as models
+from helpers.backends.backend import Backend, BackendError
+from helpers.backends.child import Child
+from helpers.backends.llama_cpp import default_threads
+
+VERSION = "0.32.0"  # the newest of which there is a wheel for CPUs too
+PARSER = Path(__file__).with_name("vllm_parser.py")
+
+# The shell becomes vLLM. What it leaves behind waits for the end of the standard input, the pipe
+# that the notebook's process holds, and then kills whatever of vLLM's is left: also when the
+# supervisor was killed before it could end vLLM the polite way.
+GUARD = 'exec 3<&0; { read -r _ <&3; sleep 5; kill -KILL 0; } & exec "$@"'
+
+
+@functools.cache
+def gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU that answers."""
+    program = shutil.which("nvidia-smi")
+    return bool(program) and not subprocess.run([program, "-L"], capture_output=True).returncode
+
+
+def environment() -> Path:
+    """Where vLLM's own environment is, or will be; deleting the folder removes all of it."""
+    return models.cache() / f"vllm-{VERSION}-{'cuda' if gpu() else 'cpu'}"
+
+
+def marker() -> Path:
+    """The file that is written last: without it the environment is not whole."""
+    return environment() / "complete"
+
+
+def missing() -> str:
+    """Empty, or what is missing and the command that mends it."""
+    if sys.platform != "linux":
+        return (
+            "vLLM runs on Linux: set OPENAI_BASE_URL to attach to a server on another machine, "
+            "or use WSL on Windows"
+        )
+    if not marker().is_file():
+        return (
+            "it has no environment here yet: run 'python -m tools vllm' once in the course's "
+            "folder, or set OPENAI_BASE_URL to attach to a server that runs"
+        )
+    return ""
+
+
+def start(
+    model: str = "edge-slm",
+    context: int = 2048,
+    slots: int = 8,
+    dtype: str | None = None,
+    cache_mb: int = 256,
+    threads: int | None = None,
+    tool_parser: str | None = None,
+    flags: Sequence[str] = (),
+    port: int = 0,
+    timeout: float = 300,
+) -> Backend:
+    """Serve a model. Up to `slots` requests run at once, each with up to `context` tokens.
+
+    model: a model of the course, or the path of a Hugging Face folder of your own. dtype: of
+    weights and computation; without it float32 on a CPU, as other runtimes compute there, and the
+    model's own on a GPU. cache_mb: memory for keys and values, which all requests share: when it is
+    full, requests wait. threads: see `llama_cpp.default_threads`. tool_parser: how the model writes
+    tool calls, a name of vLLM's; without it "hermes" for a model of your own. flags: more options
+    of `vllm serve`, such as ["--no-enable-prefix-caching"]. port: 0 takes a free one. timeout:
+    seconds until it answers. Raises BackendError, `helpers.model.ModelError`.
+    """
+    folder = _folder(model)
+    command = [
+        *(environment() / "bin" / "vllm", "serve", folder, "--served-model-name", folder.name),
+        *("--host", "127.0.0.1", "--max-model-len", context, "--max-num-seqs", slots),
+        *("--dtype", dtype or ("auto" if gpu() else "float32")),
+        *("--kv-cache-memory-bytes", f"{cache_mb}M"),
+        "--enforce-eager",  # compiling takes minutes, and small models gain little
+        "--enable-auto-tool-choice",
+        # Not without: else a call that is required may have any arguments at all.
+        *("--tool-strict-level", "parameter"),
+        # Whitespace is allowed between a JSON's parts by default, and small models write no end.
+        *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
+        *("--disable-uvicorn-access-log", "--uvicorn-log-level", "warning"),
+    ]
+    if tool_parser is None and folder.parent == models.MODELS:
+        command += ["--tool-parser-plugin", PARSER, "--tool-call-parser", "compact_hermes"]
+    else:
+        command += ["--tool-call-parser", tool_parser or "hermes"]
+    if not gpu():
+        # One process less, which imports torch once more: 20 s and not 28, 1.4 GB and not 2.
+        command += ["--distributed-executor-backend", "uni"]
+    threads = threads or default_threads(_weight(folder))
+    with _reserved(port) as free:
+        command += ["--port", free, *flags]
+        options = [f"--port={free}", f"--threads={threads}", f"--timeout={timeout}", "--"]
+        arguments = ["-m", "helpers.backends.vllm", *options, *map(str, command)]
+        # The supervisor keeps the time: it knows better how to end what it started.
+        server = Child("vLLM", arguments, timeout + 30)
+    return Backend("vllm", folder.name, server.ready["url"] + "/v1", server=server)
+
+
+def _folder(model: str) -> Path:
+    """The Hugging Face folder of a model."""
+    if model in models.names():
+        return models.folder(model)
+    path = Path(model).expanduser().resolve()
+    if not (path / "config.json").is_file():
+        raise models.ModelError(
+            f"vLLM cannot serve {model!r}: the course has {', '.join(models.names())}; a model of "
+            f"your own is the path of its Hugging Face folder (config.json, tokenizer.json, "
+            f"*.safetensors), and {path} holds no config.json"
+        )
+    return path
+
+
+def _weight(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+@contextlib.contextmanager
+def _reserved(port: int) -> Iterator[int]:
+    """A port that nobody else is given while vLLM, which may bind it too, has not yet done so."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            holder.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BackendError(
+                f"port {port} is taken ({error.strerror}); port=0, the default, takes a free one"
+            ) from error
+        yield holder.getsockname()[1]
+
+
+class _Supervised:
+    """vLLM, and all of its processes as one group.
+
+    begin: see `announce_ready_and_wait`. end: all of them are gone when it returns.
+    """
+
+    def __init__(self, command: list[str], port: int, threads: int, timeout: float):
+        self._url, self._timeout = f"http://127.0.0.1:{port}", timeout
+        self._folder = tempfile.mkdtemp(prefix="vllm-")
+        self._log = Path(self._folder, "log")
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["sh", "-c", GUARD, "guard", *command],
+                env=_variables(threads, self._folder),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def begin(self) -> dict:
+        deadline = time.monotonic() + self._timeout
+        while not self._answers():
+            if self._process.poll() is not None:
+                raise RuntimeError(self._reason())
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"vLLM was not ready within {self._timeout:g} s")
+            time.sleep(0.1)
+        threading.Thread(target=self._end_with_vllm, daemon=True).start()
+        return {"url": self._url}
+
+    def end(self) -> None:
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # then it is killed
+            self._process.wait(4)
+        with contextlib.suppress(ProcessLookupError):  # the whole group has gone
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with directly.open(self._url + "/health", timeout=2):
+                return True
+        except OSError:  # not yet
+            return False
+
+    def _end_with_vllm(self) -> None:
+        """A server that has ended must be seen to have: the supervisor ends with it."""
+        self._process.wait()
+        print(self._reason(), file=sys.stderr, flush=True)
+        self.end()
+        os._exit(1)
+
+    def _reason(self) -> str:
+        """Why vLLM ended: the error behind the last one, which only says that there was one."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        errors = [
+            number
+            for number, line in enumerate(lines)
+            if re.match(r"[\w.]+(Error|Exception|Killed)\b", line)
+            and "Engine core initialization failed" not in line
+        ]
+        if errors:
+            return "\n".join(lines[errors[-1] : errors[-1] + 4])
+        return "\n".join(lines[-12:]) + f"\nvLLM ended with {self._process.returncode}"
+
+
+def _variables(threads: int, folder: str) -> dict[str, str]:
+    """vLLM's environment variables: no network, no reports, nothing written outside its folders."""
+    # A path of the course's Python, and settings that stand above the command's own.
+    dropped = ("PYTHONPATH", "PYTHONHOME", "VLLM_CPU_KVCACHE_SPACE")
+    variables = {name: value for name, value in os.environ.items() if name not in dropped}
+    variables |= {
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_CACHE_ROOT": str(environment() / "cache"),
+        "TMPDIR": folder,
+        # Warnings and errors: a log that grows with each request helps nobody.
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "NO_COLOR": "1",
+    }
+    if not gpu():
+        # Lets the engine compute in its own process, see `start`.
+        variables |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(threads)}
+    return variables
