@@ -45,12 +45,17 @@ def names() -> list[str]:
 def folder(name: str = "edge-slm") -> Path:
     """The Hugging Face folder of a model, its files compared with their SHA256SUMS.
 
+    name: a model of the course, or the path of such a folder of your own, which is used as it is.
     Raises ModelError when there is no such model, or a file is missing or damaged.
     """
     if name not in names():
+        own = Path(name).expanduser()
+        if (own / "config.json").is_file() and (own / "tokenizer.json").is_file():
+            return own.resolve()
         raise ModelError(
             f"there is no model {name!r}: the course has {', '.join(names()) or 'none here'}. "
-            f"A model of your own is given as the path of its .gguf file."
+            f"A model of your own is the path of its .gguf file or, for runtimes that do not read "
+            f"those, of its Hugging Face folder, with config.json and tokenizer.json."
         )
     return _compared(MODELS / name)
 

@@ -12,13 +12,18 @@ def main() -> None:
     add.add_argument("notebooks", nargs="*", help="paths; all lessons and solutions without one")
     add = commands.add_parser("card", help="put the exam's results into the models' cards")
     add.add_argument("reports", nargs="*", help="JSON files of `slm evaluate`; its own default")
-    add = commands.add_parser("bench", help="tokens/s of a default backend against hand-set ones")
+    add = commands.add_parser(
+        "bench", help="tokens/s: llama.cpp's defaults against hand-set ones, or all runtimes"
+    )
+    add.add_argument("what", nargs="?", choices=["defaults", "backends"], default="defaults")
+    add.add_argument("names", nargs="*", help="of the runtimes; all that are here without one")
     add.add_argument("--rounds", type=int, default=7)
     add = commands.add_parser("speed", help="a model's tokens/s and memory, beside llama-bench")
     add.add_argument("--model", default="edge-slm")
     add.add_argument("--quant", nargs="+", default=["Q8_0", "Q4_K_M"])
     add.add_argument("--rounds", type=int, default=5)
     add.add_argument("--llama-bench", help="path of llama.cpp's benchmark program")
+    commands.add_parser("vllm", help="make the environment that vLLM needs, once")
     add = commands.add_parser("pins", help="resolve anew and write the pins of all dependencies")
     add.add_argument("--check", action="store_true", help="only compare the files with each other")
     arguments = parser.parse_args()
@@ -37,13 +42,20 @@ def main() -> None:
 
         card.main(arguments.reports)
     elif arguments.command == "bench":
-        from tools import bench
+        from tools import bench, bench_backends
 
-        bench.main(arguments.rounds)
+        if arguments.what == "backends":
+            bench_backends.main(arguments.names, arguments.rounds)
+        else:
+            bench.main(arguments.rounds)
     elif arguments.command == "speed":
         from tools import speed
 
         speed.main(arguments.model, arguments.quant, arguments.rounds, arguments.llama_bench)
+    elif arguments.command == "vllm":
+        from tools import vllm
+
+        vllm.main()
     else:
         from tools import pins
 

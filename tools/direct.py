@@ -39,7 +39,9 @@ def onnx(count: int, tokens: int):
     size = sum(file.stat().st_size for file in folder.glob("*.onnx*"))
     threads = {"intra_op_num_threads": default_threads(size)}
     batch = {"static_batching": {"max_batch_size": 8}}
-    config.overlay(json.dumps({"engine": batch, "model": {"decoder": {"session_options": threads}}}))
+    config.overlay(
+        json.dumps({"engine": batch, "model": {"decoder": {"session_options": threads}}})
+    )
     engine = lib.Engine(lib.Model(config))
     events = engine.create_event_buffer(32)
     read = [np.array(ids, np.int32) for ids in encoded(folder, count)]
@@ -96,6 +98,74 @@ def foundry(count: int, tokens: int):
 
     pool = ThreadPoolExecutor(count)
     return lambda: sum(pool.map(one, prompts(count)))
+
+
+def openvino(count: int, tokens: int):
+    import numpy as np
+    import openvino
+    import openvino_genai as lib
+
+    path = models.gguf("edge-slm", "F16")
+    scheduler = lib.SchedulerConfig()
+    scheduler.num_kv_blocks, scheduler.max_num_seqs = 8 * 2048 // 32, 8
+    pipeline = lib.ContinuousBatchingPipeline(
+        str(path),
+        lib.Tokenizer(str(path)),
+        scheduler,
+        "CPU",
+        INFERENCE_PRECISION_HINT="f32",
+        KV_CACHE_PRECISION="f32",
+        INFERENCE_NUM_THREADS=default_threads(path.stat().st_size),
+    )
+    settings = lib.GenerationConfig()
+    settings.max_new_tokens, settings.ignore_eos = tokens, True
+    read = [openvino.Tensor(np.array([ids], np.int64)) for ids in encoded(models.folder(), count)]
+
+    def write() -> int:
+        written = pipeline.generate(read, [settings] * count)
+        return sum(len(result.m_generation_ids[0]) for result in written)
+
+    return write
+
+
+def mlx(count: int, tokens: int):
+    import mlx.core
+    from mlx_lm.generate import BatchGenerator
+    from mlx_lm.utils import load_model
+
+    mlx.core.disable_compile()  # as in helpers.serving.mlx
+    network, _ = load_model(models.folder())
+    network.set_dtype(mlx.core.float32)
+    mlx.core.eval(network.parameters())
+    read = encoded(models.folder(), count)
+
+    def write() -> int:
+        generator, written = BatchGenerator(network, max_tokens=tokens), 0
+        generator.insert(read)
+        while responses := generator.next_generated():
+            written += len(responses)
+        return written
+
+    return write
+
+
+def llama_cpp(count: int, tokens: int):
+    """llama-cpp-python, one answer after the other: it has no batches."""
+    from llama_cpp import Llama
+
+    path = models.gguf("edge-slm", "Q8_0")
+    threads = default_threads(path.stat().st_size)
+    llm = Llama(str(path), n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False)
+    read = encoded(models.folder(), count)
+
+    def write() -> int:
+        written = 0
+        for ids in read:
+            for _, _token in zip(range(tokens), llm.generate(ids, temp=0.0), strict=False):
+                written += 1
+        return written
+
+    return write
 
 
 def encoded(folder: Path, count: int) -> list[list[int]]:

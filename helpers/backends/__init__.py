@@ -26,6 +26,8 @@ RUNTIMES = {
     "llama.cpp": "llama_cpp",
     "foundry": "foundry",
     "onnx": "onnx",
+    "mlx": "mlx",
+    "openvino": "openvino",
 }
 
 

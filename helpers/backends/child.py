@@ -106,10 +106,11 @@ def _close_all() -> None:
             child.close()
 
 
-def announce_ready_and_wait(begin) -> None:
+def announce_ready_and_wait(begin, end=lambda: None) -> None:
     """The child's side: `begin()` starts the server and returns what to tell the parent, a dict.
 
-    Returns never: the process ends with its standard input.
+    Returns never: the process ends with its standard input, after `end()`, for servers that have
+    processes of their own.
     """
     # A kernel's interrupt goes to all its processes: it is meant for the cell, not for the server.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -127,4 +128,5 @@ def announce_ready_and_wait(begin) -> None:
             pass
     except OSError:  # the parent has gone already; an exception would wait for the server's threads
         pass
+    end()
     os._exit(0)

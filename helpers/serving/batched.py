@@ -69,8 +69,9 @@ class Runtime(Protocol):
     """A library with a model loaded. All, its making included, is called from one thread.
 
     `step` advances every job that was added by at least a token, and says what came: for each job
-    the new tokens and None, "stop" (an end token, which is not among them) or "length". A job that
-    has ended, either way, is forgotten by itself; `remove` is for one whose client has gone.
+    the new tokens and None, "stop" (an end token, which is not among them), "length", or a
+    ServingError, for a job that fails alone. A job that has ended, in any way, is forgotten by
+    itself; `remove` is for one whose client has gone. Nothing may have come of a step.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Runtime(Protocol):
         """Take a job in. Raises ServingError for what it cannot do."""
         ...
 
-    def step(self) -> list[tuple[Job, list[Token], str | None]]: ...
+    def step(self) -> list[tuple[Job, list[Token], str | Exception | None]]: ...
 
     def remove(self, job: Job) -> None: ...
 
@@ -109,6 +110,7 @@ class Batched:
         self.name, self.model = runtime.name, model
         self.context, self.slots, self.can = runtime.context, runtime.slots, runtime.can
         self.text = Text(runtime.folder)
+        self._vocabulary = self.text.tokenizer.get_vocab_size()
 
     def tokenize(self, text: str) -> list[int]:
         return self.text.encode(text)
@@ -179,6 +181,8 @@ class Batched:
             prompt = self.text.encode(self.text.render(ask.messages, tools))
         else:
             prompt = self.text.encode(ask.prompt) if isinstance(ask.prompt, str) else ask.prompt
+        if wrong := [number for number in prompt if not 0 <= number < self._vocabulary]:
+            raise ServingError(f"the prompt has token {wrong[0]}, and the model has none such")
         room = self.context - len(prompt)
         if not prompt or room < 1:
             raise ServingError(

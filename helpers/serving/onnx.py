@@ -13,7 +13,7 @@ from helpers import model as models
 from helpers.backends.llama_cpp import default_threads
 from helpers.serving.batched import Job, Token
 from helpers.serving.engine import ServingError
-from helpers.serving.grammar import lark
+from helpers.serving.grammar import lark, refused
 
 TOKEN, FINISHED, BLOCKED, FAILED = 1, 2, 4, 8  # of EngineEventFlags
 
@@ -70,6 +70,8 @@ class Onnx:
                 job.state = self._request(job)
                 self._batched[job.state] = job
         except RuntimeError as error:  # the library has no other kind; so far it has only read
+            if job.constraint:
+                raise refused(error) from error
             raise ServingError(f"{self.name} refuses this request: {error}") from error
 
     def step(self) -> list[tuple[Job, list[Token], str | None]]:
