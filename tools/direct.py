@@ -38,28 +38,25 @@ def onnx(count: int, tokens: int):
     config = lib.Config(str(folder))
     size = sum(file.stat().st_size for file in folder.glob("*.onnx*"))
     threads = {"intra_op_num_threads": default_threads(size)}
-    batch = {"static_batching": {"max_batch_size": 8}}
-    config.overlay(
-        json.dumps({"engine": batch, "model": {"decoder": {"session_options": threads}}})
-    )
-    engine = lib.Engine(lib.Model(config))
-    events = engine.create_event_buffer(32)
+    config.overlay(json.dumps({"model": {"decoder": {"session_options": threads}}}))
+    model = lib.Model(config)
     read = [np.array(ids, np.int32) for ids in encoded(folder, count)]
 
+    def generator(ids):
+        parameters, length = lib.GeneratorParams(model), len(ids) + tokens
+        parameters.set_search_options(max_length=length, min_length=length, do_sample=False)
+        made = lib.Generator(model, parameters)
+        made.append_tokens(ids)
+        return made
+
     def write() -> int:
-        requests, written = [], 0
-        for ids in read:
-            request = engine.create_request()
-            options = lib.TurnOptions(request)
-            options.set_do_sample(False)
-            options.set_max_generated_tokens(tokens)
-            options.set_min_generated_tokens(tokens)  # not to end before
-            request.begin_turn(ids, options)
-            requests.append(request)
-        while engine.has_pending_requests():
-            written += sum(event.token is not None for event in engine.run(events))
-        for request in requests:
-            request.close()
+        running, written = [generator(ids) for ids in read], 0
+        while running:
+            for one in running:
+                one.generate_next_token()
+                one.get_next_tokens()
+                written += 1
+            running = [one for one in running if not one.is_done()]
         return written
 
     return write

@@ -1,7 +1,7 @@
-"""ONNX Runtime GenAI as a runtime: its engine, which writes several answers at once.
+"""ONNX Runtime GenAI as a runtime: a generator for each answer, which take turns token by token.
 
-The engine, on a CPU, has no seed for a single request and shows no logits. Requests that want
-either get a generator of their own, which has both and shares no batch.
+The library has an engine with batches, too. On a CPU it lets a new request wait until all of the
+batch have ended, and has no seed for a request and no logits.
 """
 
 import json
@@ -14,8 +14,6 @@ from helpers.backends.llama_cpp import default_threads
 from helpers.serving.batched import Job, Token
 from helpers.serving.engine import ServingError
 from helpers.serving.grammar import lark, refused
-
-TOKEN, FINISHED, BLOCKED, FAILED = 1, 2, 4, 8  # of EngineEventFlags
 
 
 class Onnx:
@@ -46,88 +44,47 @@ class Onnx:
         size = sum(file.stat().st_size for file in folder.glob("*.onnx*"))
         options = {"intra_op_num_threads": threads or default_threads(size)}
         settings = {
-            "engine": {"static_batching": {"max_batch_size": slots}},
             "model": {"decoder": {"session_options": options}},
             "search": {"max_length": context},
         }
         config.overlay(json.dumps(settings))
         self.slots, self.context = slots, context
         self._model = onnxruntime_genai.Model(config)
-        self._engine = onnxruntime_genai.Engine(self._model)
-        self._tokenizer = onnxruntime_genai.Tokenizer(self._model)
-        self._ends = set(map(int, self._tokenizer.eos_token_ids))
-        self._news = self._engine.create_event_buffer(4 * slots)
-        self._batched: dict[object, Job] = {}
-        self._alone: list[Job] = []
+        self._ends = set(map(int, onnxruntime_genai.Tokenizer(self._model).eos_token_ids))
+        self._jobs: list[Job] = []
+        self._first: list[tuple[Job, list[Token], str | None]] = []
 
     def add(self, job: Job) -> None:
-        sampling = job.sampling
         try:
-            if sampling.logprobs is not None or sampling.seed is not None:
-                job.state = self._generator(job)
-                self._alone.append(job)
-            else:
-                job.state = self._request(job)
-                self._batched[job.state] = job
+            job.state = self._generator(job)
         except RuntimeError as error:  # the library has no other kind; so far it has only read
             if job.constraint:
                 raise refused(error) from error
             raise ServingError(f"{self.name} refuses this request: {error}") from error
+        held = job.constraint
+        if held and (held.required or held.schema is not None):
+            # A grammar that nothing fits is noticed by an answer that ends before it begins.
+            self._first.append(self._next(job))
+            if not self._first[-1][1]:
+                self._first.pop()
+                raise refused("nothing fits it")
+        self._jobs.append(job)
 
     def step(self) -> list[tuple[Job, list[Token], str | None]]:
-        news = [self._next(job) for job in self._alone]
+        news, self._first = self._first, []
+        begun = {job: finish for job, _, finish in news}
+        news += [self._next(job) for job in self._jobs if not begun.get(job)]
         for job, _, finish in news:
             if finish:
-                self._alone.remove(job)
-        if self._batched:
-            for event in self._engine.run(self._news):
-                if event.request not in self._batched:
-                    continue
-                job, flags = self._batched[event.request], event.flags.value
-                tokens = [Token(event.token)] if flags & TOKEN else []
-                finish = None
-                if flags & FAILED:
-                    raise RuntimeError(f"the engine failed: {event.error_code}")
-                if flags & FINISHED:
-                    ended = event.finish_reason == self._lib.FinishReason.EOS
-                    finish = "stop" if ended else "length"
-                    job.cached = event.usage.cached_prompt_tokens
-                    self._forget(job)
-                news.append((job, tokens, finish))
+                self._jobs.remove(job)
         return news
 
     def remove(self, job: Job) -> None:
-        if job in self._alone:
-            self._alone.remove(job)
-        else:
-            self._forget(job)
+        self._jobs.remove(job)
+        self._first = [one for one in self._first if one[0] is not job]
 
     def close(self) -> None:
-        for job in list(self._batched.values()):
-            self._forget(job)
-
-    def _forget(self, job: Job) -> None:
-        del self._batched[job.state]
-        job.state.close()
-
-    def _request(self, job: Job):
-        sampling = job.sampling
-        request = self._engine.create_request()
-        options = self._lib.TurnOptions(request)
-        options.set_max_generated_tokens(job.max_tokens)
-        options.set_do_sample(sampling.temperature > 0)
-        if sampling.temperature > 0:
-            options.set_temperature(sampling.temperature)
-            options.set_top_p(sampling.top_p)
-            options.set_top_k(sampling.top_k)
-        if sampling.repeat_penalty != 1:
-            options.set_repetition_penalty(sampling.repeat_penalty)
-        if sampling.ignore_eos:
-            options.set_min_generated_tokens(job.max_tokens)
-        if job.constraint:
-            options.set_guidance("lark_grammar", lark(job.constraint))
-        request.begin_turn(np.array(job.prompt, np.int32), options)
-        return request
+        self._jobs.clear()
 
     def _generator(self, job: Job):
         sampling = job.sampling
@@ -144,7 +101,7 @@ class Onnx:
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
                 top_k=sampling.top_k,
-                random_seed=-1 if sampling.seed is None else sampling.seed,
+                random_seed=-1 if sampling.seed is None else sampling.seed % 2**31,
             )
         if job.constraint:
             parameters.set_guidance("lark_grammar", lark(job.constraint))
@@ -158,7 +115,7 @@ class Onnx:
         logits = None if wanted is None else np.array(generator.get_logits()).reshape(-1)
         generator.generate_next_token()
         number = int(generator.get_next_tokens()[0])
-        ended = number in self._ends and not job.sampling.ignore_eos
+        ended = number in self._ends
         token = Token(number) if logits is None else _scored(number, logits, wanted)
         finish = "stop" if ended else "length" if generator.is_done() else None
         return job, [] if ended else [token], finish
