@@ -84,5 +84,5 @@ def test_environment_yml_says_the_same():
         assert pins[name] in specifier, f"conda's {name}{specifier} leaves out {pins[name]}"
     for name, version in from_pip.items():
         assert pins.get(name) == version, f"{name} differs from pyproject.toml"
-    missing = set(direct("inside", "test")) - set(from_pip) - set(from_conda)
+    missing = set(direct(*every_extra())) - set(from_pip) - set(from_conda)
     assert not missing, f"environment.yml lacks {sorted(missing)}"
