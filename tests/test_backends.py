@@ -1,5 +1,6 @@
 """Backends: they start, answer, fail with a name, and never leave a process behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -296,8 +297,12 @@ def test_an_interrupt_while_starting_leaves_no_server():
     deadline = time.monotonic() + 20
     while not (begun := servers(psutil.Process(holder.pid))) and time.monotonic() < deadline:
         time.sleep(0.01)
-    holder.send_signal(signal.SIGINT)
-    holder.wait(20)
+    for _ in range(20):  # Python drops one that comes while it collects garbage
+        holder.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            holder.wait(1)
+            break
+    assert holder.returncode is not None
     holder.stdout.close()
     assert begun
     assert all(gone(process) for process in begun)

@@ -27,6 +27,7 @@ RUNTIMES = {
     "foundry": "foundry",
     "onnx": "onnx",
     "mlx": "mlx",
+    "ollama": "ollama",
     "openvino": "openvino",
 }
 

@@ -6,6 +6,7 @@ says on its standard output, in one line of JSON, when it is ready and where it 
 """
 
 import atexit
+import contextlib
 import json
 import os
 import signal
@@ -58,9 +59,11 @@ class Child:
 
     def memory(self) -> int:
         """Bytes in the memory of the process and of its children (Windows starts Python in one)."""
+        return sum(member.memory_info().rss for member in self._family())
+
+    def _family(self) -> list[psutil.Process]:
         process = psutil.Process(self._process.pid)
-        family = [process, *process.children(recursive=True)]
-        return sum(member.memory_info().rss for member in family)
+        return [process, *process.children(recursive=True)]
 
     def tail(self, lines: int = 12) -> str:
         """The last lines of its log, once the process has ended."""
@@ -76,7 +79,10 @@ class Child:
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            # With the processes that it started: they would hear of it, unless they hang as well.
+            for member in self._family():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
             self._process.wait()
         self._process.stdout.close()
         self._log.close()

@@ -149,6 +149,7 @@ def _serve() -> None:
         if arguments.vectors:
             settings.embedding = True
             settings.n_batch = settings.n_ubatch = arguments.context  # a text is read at once
+            settings.kv_unified = True  # otherwise texts of several lengths get wrong means
         if arguments.vectors == "mean":
             settings.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
         # Prompts of the past are kept in memory, up to 8 GB by default, and searched at each new

@@ -18,6 +18,8 @@ import uvicorn
 from helpers.backends.child import announce_ready_and_wait
 from helpers.serving.app import One, build
 from helpers.serving.batched import Batched
+from helpers.serving.library import Library
+from helpers.serving.ollama import Ollama
 from helpers.serving.openai import OpenAI
 
 RUNTIMES = {
@@ -30,9 +32,9 @@ RUNTIMES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m helpers.serving")
-    parser.add_argument("runtime", choices=RUNTIMES)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--alias", required=True, help="the name that clients use")
+    parser.add_argument("runtime", choices=[*RUNTIMES, "ollama"])
+    parser.add_argument("--model", default="edge-slm")
+    parser.add_argument("--alias", default="edge-slm", help="the name that clients use")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--api-key", default="")
@@ -44,19 +46,24 @@ def main() -> None:
     sys.setswitchinterval(0.0005)
 
     def begin() -> dict:
-        module, name = RUNTIMES[arguments.runtime]
-        runtime = getattr(import_module(f"helpers.serving.{module}"), name)
-        make = functools.partial(runtime, arguments.model, **arguments.options)
-        engine = Batched(make, arguments.alias)
-        app = build(
-            One(engine),
-            [OpenAI],
-            api_key=arguments.api_key,
-            anywhere=arguments.host not in {"127.0.0.1", "localhost", "::1"},
-        )
+        anywhere = arguments.host not in {"127.0.0.1", "localhost", "::1"}
+        if arguments.runtime == "ollama":
+            host, doors = Library(**arguments.options), [Ollama, OpenAI]
+        else:
+            host, doors = One(engine_of(arguments)), [OpenAI]
+        app = build(host, doors, arguments.api_key, anywhere)
         return {"url": listen(app, arguments.host, arguments.port)}
 
     announce_ready_and_wait(begin)
+
+
+def engine_of(arguments: argparse.Namespace) -> Batched:
+    """The runtime with its model loaded."""
+    module, name = RUNTIMES[arguments.runtime]
+    runtime = getattr(import_module(f"helpers.serving.{module}"), name)
+    return Batched(
+        functools.partial(runtime, arguments.model, **arguments.options), arguments.alias
+    )
 
 
 def listen(app, host: str, port: int) -> str:

@@ -313,7 +313,9 @@ class Writing:
     async def __aexit__(self, *_) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Shielded: a request that is cancelled cancels again what it waits for, and an engine could
+        # not end its work.
+        await asyncio.shield(asyncio.gather(*self._tasks, return_exceptions=True))
 
     async def __aiter__(self) -> AsyncIterator[tuple[int, Delta]]:
         left = len(self._tasks)
@@ -378,7 +380,8 @@ async def json_body(request: Request, limit: int) -> dict:
             raise ServingError(f"the request is larger than {limit:,} bytes", status=413)
     try:
         content = json.loads(read.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        json.dumps(content, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair is none
+    except (UnicodeError, json.JSONDecodeError, RecursionError) as error:
         raise ServingError(f"the body is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise ServingError("the body is not a JSON object")

@@ -36,6 +36,18 @@ class Constraint:
     parallel: bool = True
 
 
+def constraint(ask: Ask) -> Constraint | None:
+    """What the answer to an ask is held to, if to anything."""
+    if ask.schema is not None:
+        return Constraint(schema=ask.schema)
+    if not ask.tools or ask.choice == "none":
+        return None
+    functions = tuple(tool["function"] for tool in ask.tools)
+    if ask.choice not in {"auto", "required"}:
+        functions = tuple(one for one in functions if one["name"] == ask.choice)
+    return Constraint(None, functions, ask.choice != "auto", ask.parallel)
+
+
 @dataclass(frozen=True)
 class Token:
     """A token id; its natural log-probability and the most probable ones, where they were asked.
@@ -191,9 +203,9 @@ class Batched:
                 code="context_length_exceeded" if prompt else None,
             )
         self._allow(ask)
-        constraint = self._constraint(ask)
+        held = constraint(ask) if "tools" in self.can or ask.schema is not None else None
         wanted = ask.sampling.max_tokens
-        return Job(prompt, room if wanted is None else min(wanted, room), ask.sampling, constraint)
+        return Job(prompt, room if wanted is None else min(wanted, room), ask.sampling, held)
 
     def _allow(self, ask: Ask) -> None:
         """Refuse what the runtime has no means for: silence would look like an answer."""
@@ -210,16 +222,6 @@ class Batched:
         for what, asked in wanted.items():
             if asked and what not in self.can:
                 raise Unsupported(f"{self.name} has no {what.replace('_', ' ')} here", code=what)
-
-    def _constraint(self, ask: Ask) -> Constraint | None:
-        if ask.schema is not None:
-            return Constraint(schema=ask.schema)
-        if not ask.tools or ask.choice == "none" or "tools" not in self.can:
-            return None
-        functions = tuple(tool["function"] for tool in ask.tools)
-        if ask.choice not in {"auto", "required"}:
-            functions = tuple(one for one in functions if one["name"] == ask.choice)
-        return Constraint(None, functions, ask.choice != "auto", ask.parallel)
 
     def _named(self, token: Token) -> Logprob:
         def named(number: int, logprob: float, top: tuple[Logprob, ...] = ()) -> Logprob:

@@ -6,6 +6,7 @@ batch have ended, and has no seed for a request and no logits.
 
 import json
 import math
+import os
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class Onnx:
         threads: int | None = None,
         provider: str = "cpu",
     ):
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would look for Microsoft's server
         import onnxruntime_genai
 
         self._lib = onnxruntime_genai

@@ -250,9 +250,10 @@ class OpenAI(Door):
         return JSONResponse({"object": "list", "data": data})
 
     async def model(self, request: Request) -> Response:
-        name = request.path_params["model"]
-        if name not in self.host.models():
-            raise unknown(name, self.host.models())
+        name, known = request.path_params["model"], self.host.models()
+        name = next((one for one in (name, f"{name}:latest") if one in known), name)
+        if name not in known:
+            raise unknown(name, known)
         return JSONResponse(self._listed(name))
 
     def _listed(self, name: str) -> dict:
