@@ -10,13 +10,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import gguf
+import numpy as np
 import openai
 import psutil
 import pytest
 
 from helpers import backends, measure, model
 from helpers.backends import child, llama_cpp
-from tests.conftest import free_port
+from tests.conftest import free_port, post
 
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -97,6 +99,41 @@ def test_a_tool_call_comes_back_as_one(backend):
     )
     call = reply.choices[0].message.tool_calls[0].function
     assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Oslo"})
+
+
+def greedy(backend, **options) -> dict:
+    prompt = "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n"
+    return post(
+        backend, "/completion", {"prompt": prompt, "temperature": 0, "n_predict": 40} | options
+    )
+
+
+def test_a_draft_model_guesses_and_the_answer_stays_the_same(backend):
+    with backends.start("llama.cpp", draft="edge-slm-nano") as quick:
+        answer = greedy(quick)
+    assert answer["content"] == greedy(backend)["content"]
+    assert 0 < answer["timings"]["draft_n_accepted"] <= answer["timings"]["draft_n"]
+
+
+def test_a_lora_adapter_changes_the_answer_by_its_scale(backend, tmp_path):
+    path, random = tmp_path / "adapter.gguf", np.random.default_rng(0)
+    with contextlib.closing(gguf.GGUFWriter(path, "llama")) as writer:
+        writer.add_string("general.type", "adapter")
+        writer.add_string("adapter.type", "lora")
+        writer.add_float32("adapter.lora.alpha", 8.0)
+        for layer in range(5):
+            for part, shape in (("a", (8, 256)), ("b", (256, 8))):
+                weights = random.normal(0, 0.3, shape).astype(np.float32)
+                writer.add_tensor(f"blk.{layer}.attn_q.weight.lora_{part}", weights)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+    with backends.start("llama.cpp", lora=str(path)) as adapted:
+        without = greedy(adapted, lora=[{"id": 0, "scale": 0.0}])["content"]
+        assert without == greedy(backend)["content"]
+        assert greedy(adapted)["content"] != without
+    with pytest.raises(model.ModelError, match="there is no file"):
+        backends.start("llama.cpp", lora=str(tmp_path / "none.gguf"))
 
 
 # ---- choosing

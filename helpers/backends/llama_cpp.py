@@ -30,19 +30,26 @@ def start(
     slots: int = 4,
     context: int = 2048,
     threads: int | None = None,
+    draft: str | None = None,
+    lora: str | None = None,
     port: int = 0,
     timeout: float = 120,
 ) -> Backend:
     """Serve a model. Up to `slots` requests run at once, each with `context` tokens.
 
-    quant: see `helpers.model.gguf`. threads: see `default_threads`. port: 0 takes a free one.
-    timeout: seconds for loading. Raises BackendError, `helpers.model.ModelError`.
+    quant: see `helpers.model.gguf`. threads: see `default_threads`. draft: a smaller model with the
+    same vocabulary, which guesses tokens ahead (speculative decoding). lora: the path of an
+    adapter's .gguf file. port: 0 takes a free one. timeout: seconds for loading. Raises
+    BackendError, `helpers.model.ModelError`.
     """
     path = models.gguf(model, quant)
+    more = {"draft": models.gguf(draft, quant)} if draft else {}
+    if lora:
+        more["lora"] = models.gguf(lora)
     if port and not is_free(port):
         raise BackendError(f"port {port} is taken; port=0, the default, takes a free one")
     name = Path(model).stem if model.lower().endswith(".gguf") else model
-    server = child(path, name, slots, context, threads, port=port, timeout=timeout)
+    server = child(path, name, slots, context, threads, port=port, timeout=timeout, **more)
     url = server.ready["url"] + "/v1"
     return Backend("llama.cpp", name, url, server=server, cannot=_cannot)
 
@@ -64,11 +71,11 @@ def child(
     context: int,
     threads: int | None,
     timeout: float,
-    **more: str | int,
+    **more: str | int | Path,
 ) -> Child:
     """The server of a GGUF file; `ready` has its "url". What the first five are: see `start`.
 
-    more: port; template, a chat template in place of the model's own; vectors, for a server that
+    more: port; draft and lora, files; template, a chat template in place of the model's own; vectors, for a server that
     computes embeddings: "mean" of a text's tokens, or "own", as the model has it.
     """
     options = {
@@ -123,6 +130,8 @@ def _serve() -> None:
     for option in ("slots", "context", "threads"):
         parser.add_argument(f"--{option}", type=int, required=True)
     parser.add_argument("--port", type=int, default=0)
+    for option in ("draft", "lora"):
+        parser.add_argument(f"--{option}", default="")
     parser.add_argument("--template", default="")
     parser.add_argument("--vectors", choices=["", "mean", "own"], default="")
     arguments = parser.parse_args()
@@ -140,6 +149,12 @@ def _serve() -> None:
         settings.n_parallel = arguments.slots
         settings.n_ctx = arguments.context * arguments.slots
         settings.cpuparams.n_threads = arguments.threads
+        if arguments.draft:
+            simple = xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE
+            settings.speculative.types = [simple]
+            settings.speculative.draft.mparams.path = arguments.draft
+        if arguments.lora:
+            settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(arguments.lora)]
         settings.use_jinja = True  # the model's own chat template, and tool calls parsed from it
         settings.prefill_assistant = False
         settings.endpoint_metrics = True
