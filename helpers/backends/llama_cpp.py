@@ -75,8 +75,9 @@ def child(
 ) -> Child:
     """The server of a GGUF file; `ready` has its "url". What the first five are: see `start`.
 
-    more: port; draft and lora, files; template, a chat template in place of the model's own; vectors, for a server that
-    computes embeddings: "mean" of a text's tokens, or "own", as the model has it.
+    more: port; draft and lora, files; template, a chat template in place of the model's own;
+    vectors, for a server that computes embeddings: "mean" of a text's tokens, or "own", as the
+    model has it.
     """
     options = {
         "model": path,
