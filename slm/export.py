@@ -3,7 +3,8 @@
 `models/NAME/` gets config.json, generation_config.json, tokenizer.json, tokenizer_config.json,
 chat_template.jinja, model.safetensors (fp16) and SHA256SUMS, by which `helpers.model` recognises a
 damaged download; and, of its training, the recipe (training.json) and the loss of each skill
-(learning_curve.csv and .png). edge-slm also gets `onnx-int4`. The card (README.md) is written by hand and left alone.
+(learning_curve.csv and .png). edge-slm also gets `onnx-int4`. The card (README.md) is written by
+hand and left alone.
 """
 
 import hashlib

@@ -47,7 +47,8 @@ def main() -> None:
 
 def _make(place: Path) -> None:
     python = place / "bin" / "python"
-    print(f"making {place}: about 1 GB is downloaded, which takes some minutes", flush=True)
+    amount = "several GB are" if vllm.gpu() else "about 1 GB is"
+    print(f"making {place}: {amount} downloaded, which takes some minutes", flush=True)
     _run(sys.executable, "-m", "venv", place)
     if vllm.gpu():
         _run(python, "-m", "pip", "install", f"vllm=={vllm.VERSION}")

@@ -29,6 +29,7 @@ RUNTIMES = {
     "mlx": "mlx",
     "ollama": "ollama",
     "openvino": "openvino",
+    "vllm": "vllm",
 }
 
 

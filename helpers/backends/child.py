@@ -80,9 +80,7 @@ class Child:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
             # With the processes that it started: they would hear of it, unless they hang as well.
-            for member in self._family():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    member.kill()
+            self._kill()
             self._process.wait()
         self._process.stdout.close()
         self._log.close()
@@ -102,7 +100,13 @@ class Child:
 
     def _give_up(self) -> None:
         self._timed_out = True
-        self._process.kill()
+        self._kill()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for member in reversed(self._family()):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
 
 
 @atexit.register

@@ -1,15 +1,17 @@
 """vLLM's own server, `vllm serve`, in an environment of its own and in child processes.
 
-vLLM wants its own torch and some hundred packages, so it does not live beside the course:
-`python -m tools vllm` makes an environment for it once. What `start` runs here is a supervisor: it
-starts vLLM, waits until it answers, and ends with the notebook, and all of vLLM's processes with it.
+vLLM wants a torch of its own and some hundred packages: `python -m tools vllm` makes an environment
+for it once. What `start` runs from here is a supervisor: it starts vLLM, waits until it answers,
+and ends with the notebook, and all of vLLM's processes with it.
 """
 
 import argparse
 import contextlib
 import functools
+import itertools
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -18,15 +20,18 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from helpers import model as models
-from helpers.backends.backend import Backend, BackendError
-from helpers.backends.child import Child
+from helpers.backends.backend import Backend
+from helpers.backends.child import Child, announce_ready_and_wait
+from helpers.backends.errors import BackendError
 from helpers.backends.llama_cpp import default_threads
+
+HOW = "vLLM's own server, `vllm serve`, from an environment of its own, in child processes"
+CANNOT = "read .gguf files, run on Windows or macOS, embeddings beside chat"
 
 VERSION = "0.32.0"  # the newest of which there is a wheel for CPUs too
 PARSER = Path(__file__).with_name("vllm_parser.py")
@@ -35,6 +40,9 @@ PARSER = Path(__file__).with_name("vllm_parser.py")
 # that the notebook's process holds, and then kills whatever of vLLM's is left: also when the
 # supervisor was killed before it could end vLLM the polite way.
 GUARD = 'exec 3<&0; { read -r _ <&3; sleep 5; kill -KILL 0; } & exec "$@"'
+
+# What the server's process says when the engine's has gone, whatever the reason was.
+ENGINE = re.compile("Engine core initialization failed|engine core exited unexpectedly")
 
 
 @functools.cache
@@ -86,10 +94,10 @@ def start(
     model: a model of the course, or the path of a Hugging Face folder of your own. dtype: of
     weights and computation; without it float32 on a CPU, as other runtimes compute there, and the
     model's own on a GPU. cache_mb: memory for keys and values, which all requests share: when it is
-    full, requests wait. threads: see `llama_cpp.default_threads`. tool_parser: how the model writes
-    tool calls, a name of vLLM's; without it "hermes" for a model of your own. flags: more options
-    of `vllm serve`, such as ["--no-enable-prefix-caching"]. port: 0 takes a free one. timeout:
-    seconds until it answers. Raises BackendError, `helpers.model.ModelError`.
+    full, requests wait. threads: of a CPU; see `llama_cpp.default_threads`. tool_parser: how the
+    model writes tool calls, a name of vLLM's; without it "hermes" for a model of your own. flags:
+    more options of `vllm serve`, such as ["--no-enable-prefix-caching"]. port: 0 takes a free one.
+    timeout: seconds until it answers. Raises BackendError, `helpers.model.ModelError`.
     """
     folder = _folder(model)
     command = [
@@ -97,7 +105,9 @@ def start(
         *("--host", "127.0.0.1", "--max-model-len", context, "--max-num-seqs", slots),
         *("--dtype", dtype or ("auto" if gpu() else "float32")),
         *("--kv-cache-memory-bytes", f"{cache_mb}M"),
-        "--enforce-eager",  # compiling takes minutes, and small models gain little
+        # Compiling wants a C++ compiler and doubles the seconds until it is ready; eight clients
+        # then get 1,450 tokens/s in place of 1,050. flags=["--no-enforce-eager"] does it.
+        "--enforce-eager",
         "--enable-auto-tool-choice",
         # Not without: else a call that is required may have any arguments at all.
         *("--tool-strict-level", "parameter"),
@@ -110,16 +120,28 @@ def start(
     else:
         command += ["--tool-call-parser", tool_parser or "hermes"]
     if not gpu():
-        # One process less, which imports torch once more: 20 s and not 28, 1.4 GB and not 2.
+        # One process less, which would import torch once more: ready in 21 s and not 28, in 1.5 GB
+        # and not 2.1.
         command += ["--distributed-executor-backend", "uni"]
-    threads = threads or default_threads(_weight(folder))
+    threads = threads or min(default_threads(_weight(folder)), _cores_but_one())
     with _reserved(port) as free:
         command += ["--port", free, *flags]
         options = [f"--port={free}", f"--threads={threads}", f"--timeout={timeout}", "--"]
         arguments = ["-m", "helpers.backends.vllm", *options, *map(str, command)]
         # The supervisor keeps the time: it knows better how to end what it started.
         server = Child("vLLM", arguments, timeout + 30)
-    return Backend("vllm", folder.name, server.ready["url"] + "/v1", server=server)
+    url = server.ready["url"] + "/v1"
+    return Backend("vllm", folder.name, url, server=server, cannot=_cannot)
+
+
+def _cannot(request: dict) -> str:
+    """What vLLM once knew and now passes over: a line in its log, and free text as the answer."""
+    if old := [name for name in request if name.startswith("guided_")]:
+        return (
+            f"vLLM knows {', '.join(old)} no more and would answer freely: use response_format, or "
+            f"extra_body={{'structured_outputs': {{'json': ...}}}} ('regex', 'choice', 'grammar')"
+        )
+    return ""
 
 
 def _folder(model: str) -> Path:
@@ -138,6 +160,11 @@ def _folder(model: str) -> Path:
 
 def _weight(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def _cores_but_one() -> int:
+    """The server and its scheduler are processes too, and want a core of their own."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 @contextlib.contextmanager
@@ -162,7 +189,7 @@ class _Supervised:
 
     def __init__(self, command: list[str], port: int, threads: int, timeout: float):
         self._url, self._timeout = f"http://127.0.0.1:{port}", timeout
-        self._folder = tempfile.mkdtemp(prefix="vllm-")
+        self._folder, self._ending = tempfile.mkdtemp(prefix="vllm-"), False
         self._log = Path(self._folder, "log")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -176,18 +203,25 @@ class _Supervised:
     def begin(self) -> dict:
         deadline = time.monotonic() + self._timeout
         while not self._answers():
+            problem = None
             if self._process.poll() is not None:
-                raise RuntimeError(self._reason())
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"vLLM was not ready within {self._timeout:g} s")
-            time.sleep(0.1)
+                problem = self._reason()
+            elif time.monotonic() > deadline:
+                problem = f"vLLM was not ready within {self._timeout:g} s"
+            elif select.select([0], [], [], 0.1)[0]:
+                problem = "the process that wanted vLLM has ended"
+            if problem:
+                self.end()
+                raise RuntimeError(problem)
         threading.Thread(target=self._end_with_vllm, daemon=True).start()
         return {"url": self._url}
 
     def end(self) -> None:
+        self._ending = True
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):  # then it is killed
             self._process.wait(4)
+            time.sleep(0.2)  # multiprocessing's tracker is just removing vLLM's semaphores
         with contextlib.suppress(ProcessLookupError):  # the whole group has gone
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -204,9 +238,10 @@ class _Supervised:
     def _end_with_vllm(self) -> None:
         """A server that has ended must be seen to have: the supervisor ends with it."""
         self._process.wait()
-        print(self._reason(), file=sys.stderr, flush=True)
-        self.end()
-        os._exit(1)
+        if not self._ending:
+            print(self._reason(), file=sys.stderr, flush=True)
+            self.end()
+            os._exit(1)
 
     def _reason(self) -> str:
         """Why vLLM ended: the error behind the last one, which only says that there was one."""
@@ -214,12 +249,18 @@ class _Supervised:
         errors = [
             number
             for number, line in enumerate(lines)
-            if re.match(r"[\w.]+(Error|Exception|Killed)\b", line)
-            and "Engine core initialization failed" not in line
+            if re.match(r"[\w.]+(Error|Exception)\b", line) and not ENGINE.search(line)
         ]
         if errors:
-            return "\n".join(lines[errors[-1] : errors[-1] + 4])
-        return "\n".join(lines[-12:]) + f"\nvLLM ended with {self._process.returncode}"
+            more = itertools.takewhile(lambda line: line[:1] == " ", lines[errors[-1] + 1 :])
+            return "\n".join([lines[errors[-1]], *itertools.islice(more, 3)])
+        said = "\n".join(lines[-6:]) + f"\nvLLM ended with {self._process.returncode}"
+        if self._process.returncode == -signal.SIGKILL or ENGINE.search("\n".join(lines)):
+            said += (
+                " and gave no reason, as when the system kills a process because memory ran out: "
+                "a smaller model, cache_mb or context wants less"
+            )
+        return said
 
 
 def _variables(threads: int, folder: str) -> dict[str, str]:
@@ -238,6 +279,25 @@ def _variables(threads: int, folder: str) -> dict[str, str]:
         "NO_COLOR": "1",
     }
     if not gpu():
-        # Lets the engine compute in its own process, see `start`.
-        variables |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(threads)}
+        variables |= {
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine computes in its own process
+            "OMP_NUM_THREADS": str(threads),
+            # Threads that wait for each other sleep: where something else runs too, two that spin
+            # made 120 tokens/s for eight clients, and two that sleep 900.
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
     return variables
+
+
+def _supervise() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--timeout", type=float, required=True)
+    parser.add_argument("command", nargs="+")
+    vllm = _Supervised(**vars(parser.parse_args()))
+    announce_ready_and_wait(vllm.begin, vllm.end)
+
+
+if __name__ == "__main__":
+    _supervise()

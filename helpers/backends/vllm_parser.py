@@ -1,9 +1,9 @@
 """Tool calls for vLLM in the form in which the course's models write them.
 
-vLLM itself loads this file, with `--tool-parser-plugin`, in its own environment. Its "hermes" parser
-reads the models' calls well, but where it forces a call it dictates `{"name": "f", "arguments": `,
-with spaces. The course's models are trained on `{"name":"f","arguments":`: with the spaces, which
-are other tokens, they go astray (of 11 forced calls 4 were right, and in this form 8).
+vLLM itself loads this file, with `--tool-parser-plugin`, in its own environment. Its own parser,
+"hermes", reads the models' calls well, but where it forces one it dictates `{"name": "f",
+"arguments": `, with spaces. The course's models are trained on `{"name":"f","arguments":`; with the
+spaces, which are other tokens, they go astray: of 11 forced calls 4 were right, in this form 8.
 """
 
 import sys
@@ -48,9 +48,10 @@ def _register() -> None:
             )
         )
 
-    @ToolParserManager.register_module("compact_hermes")
     class CompactHermes(Hermes2ProToolParser):
         structural_tag_model = "compact_hermes"
+
+    ToolParserManager.register_module("compact_hermes", module=CompactHermes)
 
 
 # Elsewhere, where pytest reads all files for examples, there is no vLLM to register with.

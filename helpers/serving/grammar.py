@@ -54,6 +54,30 @@ def lark(constraint: Constraint) -> str:
     return "\n".join(lines) + "\n"
 
 
+def spelled(constraint: Constraint) -> set[str]:
+    """The characters beyond U+07FF that an answer may have to write: of names and constants.
+
+    >>> spelled(Constraint(schema={"properties": {"in €": {"enum": ["½", "→"]}}})) == {"€", "→"}
+    True
+    """
+    schemas = [constraint.schema, *(tool.get("parameters") for tool in constraint.tools)]
+    return {one for schema in schemas for text in _texts(schema) for one in text if one > "\u07ff"}
+
+
+def _texts(schema: object) -> Iterator[str]:
+    if isinstance(schema, list):
+        for inner in schema:
+            yield from _texts(inner)
+    elif isinstance(schema, dict):
+        for key, inner in schema.items():
+            if key in {"const", "enum", "pattern"}:
+                yield json.dumps(inner, ensure_ascii=False)
+            else:
+                if key in {"properties", "patternProperties"} and isinstance(inner, dict):
+                    yield from inner
+                yield from _texts(inner)
+
+
 def refused(error: object) -> ServingError:
     """What llguidance says of a grammar, without the lines of the grammar that it quotes.
 

@@ -32,7 +32,7 @@ from helpers.serving.engine import (
     Usage,
 )
 from helpers.serving.gotemplate import jinja
-from helpers.serving.grammar import lark
+from helpers.serving.grammar import COMPACT, lark
 from helpers.serving.text import BEGIN, CallParser
 
 CAN = "json_schema tools logprobs seed penalties repeat_penalty min_p embeddings"
@@ -119,7 +119,7 @@ class Llama:
         if ask.forget and ask.messages:
             ask = await self._fitting(ask)
         path, body = await self._request(ask)
-        reading, said = _Reading(ask.sampling.logprobs), ""
+        reading, said = _Reading(ask.sampling.logprobs, ask.parallel), ""
         parser = CallParser() if self._forced(ask) else None
         async with contextlib.aclosing(self._events(path, body)) as events:
             async for several in events:
@@ -131,7 +131,8 @@ class Llama:
                     delta.text, delta.calls = parser.feed(delta.text)
                     if delta.finish:
                         delta.text += parser.end()
-                        delta.finish = "tool_calls" if parser.found else delta.finish
+                        if parser.found and delta.finish == "stop":
+                            delta.finish = "tool_calls"
                 if delta.finish and ask.remember:
                     delta.context = await self._whole(ask, said)
                 if delta.finish or delta.text or delta.thinking or delta.calls or delta.logprobs:
@@ -211,7 +212,7 @@ class Llama:
             body["grammar"] = "%llguidance {}\n" + lark(constraint(ask))
         if ask.schema is not None:
             await self._check(ask.schema)
-            body["json_schema"] = ask.schema
+            body["json_schema"] = {**ask.schema, "x-guidance": COMPACT}
         body["prompt"] = ask.prompt if ask.messages is None else await self._rendered(ask)
         if ask.before is not None:
             body["prompt"] = await self._after(ask.before, body["prompt"])
@@ -350,8 +351,8 @@ class Llama:
 class _Reading:
     """Makes deltas of llama.cpp's events. top: how many alternatives to a token are wanted."""
 
-    def __init__(self, top: int | None):
-        self._top = top
+    def __init__(self, top: int | None, parallel: bool = True):
+        self._top, self._parallel = top, parallel
         self._call: list[str] | None = None  # name and arguments, which come in pieces
         self._called = False
 
@@ -386,7 +387,7 @@ class _Reading:
 
     def _end_call(self, delta: LlamaDelta) -> None:
         """Give out the call that was read; one that was cut off is none."""
-        if self._call:
+        if self._call and (self._parallel or not self._called):  # llama.cpp does not hold it to one
             name, arguments = self._call[0], self._call[1] or "{}"
             with contextlib.suppress(ValueError):
                 if isinstance(json.loads(arguments), dict):

@@ -12,9 +12,9 @@ import numpy as np
 
 from helpers import model as models
 from helpers.backends.llama_cpp import default_threads
-from helpers.serving.batched import Job, Token
-from helpers.serving.engine import ServingError
-from helpers.serving.grammar import lark, refused
+from helpers.serving.batched import Constraint, Job, Token
+from helpers.serving.engine import ServingError, Unsupported
+from helpers.serving.grammar import lark, refused, spelled
 
 
 class Onnx:
@@ -52,11 +52,14 @@ class Onnx:
         config.overlay(json.dumps(settings))
         self.slots, self.context = slots, context
         self._model = onnxruntime_genai.Model(config)
-        self._ends = set(map(int, onnxruntime_genai.Tokenizer(self._model).eos_token_ids))
+        self._tokenizer = onnxruntime_genai.Tokenizer(self._model)
+        self._ends = set(map(int, self._tokenizer.eos_token_ids))
         self._jobs: list[Job] = []
         self._first: list[tuple[Job, list[Token], str | None]] = []
 
     def add(self, job: Job) -> None:
+        if job.constraint:
+            self._check(job.constraint)
         try:
             job.state = self._generator(job)
         except RuntimeError as error:  # the library has no other kind; so far it has only read
@@ -71,6 +74,18 @@ class Onnx:
                 self._first.pop()
                 raise refused("nothing fits it")
         self._jobs.append(job)
+
+    def _check(self, constraint: Constraint) -> None:
+        """Refuse characters that the grammar forces and the model writes with three tokens or more.
+
+        After two of them the library goes on with U+FFFD, which the grammar does not allow.
+        """
+        for character in spelled(constraint):
+            if len(self._tokenizer.encode(character)) > 2:
+                raise Unsupported(
+                    f"{self.name} cannot be held to {character!r}: the model has no token for it",
+                    code="json_schema",
+                )
 
     def step(self) -> list[tuple[Job, list[Token], str | None]]:
         news, self._first = self._first, []
@@ -115,7 +130,10 @@ class Onnx:
         generator, wanted = job.state, job.sampling.logprobs
         # read before the step: what follows the logits is chosen from them
         logits = None if wanted is None else np.array(generator.get_logits()).reshape(-1)
-        generator.generate_next_token()
+        try:
+            generator.generate_next_token()
+        except RuntimeError as error:  # of this answer alone
+            return job, [], ServingError(f"{self.name} cannot go on: {error}"[:300], status=500)
         number = int(generator.get_next_tokens()[0])
         ended = number in self._ends
         token = Token(number) if logits is None else _scored(number, logits, wanted)

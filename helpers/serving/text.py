@@ -127,10 +127,10 @@ class CallParser:
         said, calls = "", []
         while True:
             marker = END if self._calling else BEGIN
-            before, found, after = self._held.partition(marker)
-            if not found:
+            place = _end_of_call(self._held) if self._calling else self._held.find(BEGIN)
+            if place < 0:
                 break
-            self._held = after
+            before, self._held = self._held[:place], self._held[place + len(marker) :]
             if self._calling and (call := _call(before)):
                 calls.append(call)
                 self.found = True
@@ -150,6 +150,25 @@ class CallParser:
         rest = (BEGIN if self._calling else "") + self._held
         self._held, self._calling = "", False
         return rest
+
+
+def _end_of_call(text: str) -> int:
+    """Where the marker is that ends a call, -1 before it came; in a JSON string it is only text.
+
+    >>> _end_of_call('{"name": "say", "arguments": {"text": "</tool_call>"}}</tool_call>')
+    54
+    """
+    place = first = text.find(END)
+    while place >= 0:
+        try:
+            json.loads(text[:place])
+        except json.JSONDecodeError as error:
+            if not error.msg.startswith("Unterminated string"):
+                return first  # no call in any way
+            place = text.find(END, place + 1)
+        else:
+            break
+    return place
 
 
 def _call(text: str) -> Call | None:
