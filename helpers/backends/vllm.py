@@ -109,6 +109,7 @@ def start(
         # then get 1,450 tokens/s in place of 1,050. flags=["--no-enforce-eager"] does it.
         "--enforce-eager",
         "--enable-auto-tool-choice",
+        "--enable-prompt-tokens-details",  # how much of a prompt its cache spared
         # Not without: else a call that is required may have any arguments at all.
         *("--tool-strict-level", "parameter"),
         # Whitespace is allowed between a JSON's parts by default, and small models write no end.
