@@ -205,15 +205,10 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("when", ["starting", "serving"])
-def test_a_killed_parent_leaves_no_process(when):
+def test_a_parent_killed_while_it_starts_leaves_no_process():
     with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline().strip() == b"go"
         family = wait_for_vllm(holder.pid)
-        if when == "serving":
-            assert holder.stdout.readline().strip() == b"up"
-            family = psutil.Process(holder.pid).children(recursive=True)
-            assert "VLLM::EngineCore" in {one.name() for one in family}
         holder.kill()
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
