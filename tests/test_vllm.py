@@ -12,6 +12,9 @@ import pytest
 
 from helpers import backends, model
 from helpers.backends import vllm
+from helpers.serving.text import Text
+from tests.conftest import post
+from tests.test_runtimes import MORE, PROMPTS, first_difference
 from tools import vllm as tool
 
 pytestmark = pytest.mark.needs("vllm")
@@ -68,6 +71,29 @@ def test_it_chats_and_streams(served, ask):
     assert said
     chunks = ask(hello, stream=True)
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == said
+
+
+def test_it_reads_the_same_tokens_and_answers_as_llama_cpp(served):
+    """20 prompts, 64 tokens; other tokens only where the best two are as good as equal."""
+    text, tools, gaps = Text(model.folder()), [function("lookup", CITY)], []
+    with backends.start("llama.cpp", quant="F16", slots=1) as exact:
+        for said in PROMPTS + MORE:
+            messages = [{"role": "user", "content": said}]
+            body = {"model": served.model, "messages": messages, "tools": tools}
+            told = post(served, "/tokenize", body | {"add_generation_prompt": True})
+            assert told["tokens"] == text.encode(text.render(messages, tools))
+            prompt = text.encode(text.render(messages))
+            reply = served.openai().completions.create(
+                model=served.model,
+                prompt=prompt,
+                max_tokens=64,
+                temperature=0,
+                extra_body={"return_token_ids": True},
+            )
+            got = [token for token in reply.choices[0].token_ids if token not in text.ends]
+            gaps.append(first_difference(exact, prompt, got, text.ends))
+    assert all(gap is None or gap < 1e-3 for gap in gaps)
+    assert gaps.count(None) >= 17
 
 
 def test_a_tool_call_comes_back_as_one(ask):
