@@ -26,6 +26,7 @@ __all__ = [
     "names",
     "onnx",
     "onnx_place",
+    "quantize",
     "untrained",
 ]
 
@@ -98,7 +99,7 @@ def gguf(name: str = "edge-slm", quant: str = "Q8_0") -> Path:
     quant = quant.upper()
     if quant in {"F16", "Q8_0"}:
         return _cached(name, f"{quant}.gguf", lambda src, dst: _write_gguf(src, dst, name, quant))
-    return _cached(name, f"{quant}.gguf", lambda _, dst: _quantize(gguf(name, "F16"), dst, quant))
+    return _cached(name, f"{quant}.gguf", lambda _, dst: quantize(gguf(name, "F16"), dst, quant))
 
 
 def convert(source: Path, path: Path, quant: str = "Q8_0") -> Path:
@@ -271,8 +272,8 @@ def _clear_leftovers(place: Path) -> None:
                 shutil.rmtree(leftover)
 
 
-def _quantize(source: Path, path: Path, quant: str) -> None:
-    """llama.cpp's own quantization of an F16 file."""
+def quantize(source: Path, path: Path, quant: str) -> None:
+    """llama.cpp's own quantization of an F16 file, written to `path`. Raises ModelError."""
     try:
         import llama_cpp
     except ImportError:

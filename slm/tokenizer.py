@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-import jinja2.sandbox
+import jinja2
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from helpers.serving.text import compiled
 from slm.corpus import Conversation, conversations
 
 TEMPLATE = Path(__file__).with_name("chat_template.jinja")
@@ -25,14 +26,7 @@ ADDED = [END_OF_TEXT, START, END, *VISIBLE]
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.filters["tojson"] = functools.partial(json.dumps, ensure_ascii=False)
-    environment.globals["raise_exception"] = _refuse
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-
-
-def _refuse(reason: str) -> None:
-    raise ValueError(reason)
+    return compiled(TEMPLATE.read_text(encoding="utf-8"))
 
 
 def render(messages: list[dict], tools: list[dict] = (), add_generation_prompt=False) -> str:

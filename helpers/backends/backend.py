@@ -51,8 +51,8 @@ class Backend:
 
     name: the runtime's. model: what to pass as `model=`. base_url, api_key: for any client.
     server: the child process that serves it, None for a server that somebody else runs.
-    cannot: fields of a request that the server would pass over, with what to do instead; clients
-    from `openai()` raise BackendError where they are set.
+    cannot: what the server would pass over in a request's JSON, and what to do instead, or an empty
+    text; clients from `openai()` raise BackendError with it.
     """
 
     def __init__(
@@ -75,7 +75,8 @@ class Backend:
         """A new OpenAI client for this server; options are passed on to it."""
         from openai import OpenAI
 
-        options.setdefault("http_client", self._watch.client())
+        if "http_client" not in options:
+            options["http_client"] = self._watch.client()
         return OpenAI(base_url=self.base_url, api_key=self.api_key, **options)
 
     def health(self) -> str:

@@ -46,8 +46,7 @@ def start(
     more = {"draft": models.gguf(draft, quant)} if draft else {}
     if lora:
         more["lora"] = models.gguf(lora)
-    if port and not is_free(port):
-        raise BackendError(f"port {port} is taken; port=0, the default, takes a free one")
+    require_free(port)
     name = Path(model).stem if model.lower().endswith(".gguf") else model
     server = child(path, name, slots, context, threads, port=port, timeout=timeout, **more)
     url = server.ready["url"] + "/v1"
@@ -112,16 +111,17 @@ def default_threads(size: int) -> int:
     return min(most)
 
 
-def is_free(port: int) -> bool:
-    """Whether nobody listens to a port of this machine."""
+def require_free(port: int) -> None:
+    """Raise BackendError when somebody listens to a port of this machine; 0 is always free."""
     with socket.socket() as probe:
         if os.name == "posix":  # a port whose last server has just gone counts as free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            raise BackendError(
+                f"port {port} is taken; port=0, the default, takes a free one"
+            ) from error
 
 
 def _serve() -> None:

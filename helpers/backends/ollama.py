@@ -12,7 +12,7 @@ from helpers import model as models
 from helpers.backends.backend import Backend
 from helpers.backends.child import Child
 from helpers.backends.errors import BackendError
-from helpers.backends.llama_cpp import is_free
+from helpers.backends.llama_cpp import require_free
 
 HOW = "a real Ollama where one answers at OLLAMA_HOST; else the course's server with its API"
 CANNOT = "be told by Ollama's own API which tool to call; the course's server can over /v1"
@@ -58,8 +58,7 @@ def start(
     elif real:
         raise BackendError(f"no Ollama answers at {address}: start it, or set OLLAMA_HOST")
     else:
-        if port and not is_free(port):
-            raise BackendError(f"port {port} is taken; port=0, the default, takes a free one")
+        require_free(port)
         options = json.dumps({"slots": slots, "context": context})
         arguments = ["-m", "helpers.serving", "ollama", f"--port={port}", f"--options={options}"]
         server = Child("ollama", arguments, timeout)

@@ -6,14 +6,12 @@ from pathlib import Path
 
 from helpers.backends.backend import Backend
 from helpers.backends.child import Child
-from helpers.backends.errors import BackendError
-from helpers.backends.llama_cpp import is_free
+from helpers.backends.llama_cpp import require_free
 
 
 def start(runtime: str, model: str, port: int, timeout: float, options: dict) -> Backend:
     """Start `python -m helpers.serving` with a runtime that it knows, and wait until it answers."""
-    if port and not is_free(port):
-        raise BackendError(f"port {port} is taken; port=0, the default, takes a free one")
+    require_free(port)
     name = Path(model).name
     arguments = [runtime, f"--model={model}", f"--alias={name}", f"--port={port}"]
     arguments.append(f"--options={json.dumps(options)}")

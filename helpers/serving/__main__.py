@@ -18,8 +18,6 @@ import uvicorn
 from helpers.backends.child import announce_ready_and_wait
 from helpers.serving.app import One, build
 from helpers.serving.batched import Batched
-from helpers.serving.library import Library
-from helpers.serving.ollama import Ollama
 from helpers.serving.openai import OpenAI
 
 RUNTIMES = {
@@ -47,7 +45,10 @@ def main() -> None:
 
     def begin() -> dict:
         anywhere = arguments.host not in {"127.0.0.1", "localhost", "::1"}
-        if arguments.runtime == "ollama":
+        if arguments.runtime == "ollama":  # imported for those alone who want it
+            from helpers.serving.library import Library
+            from helpers.serving.ollama import Ollama
+
             host, doors = Library(**arguments.options), [Ollama, OpenAI]
         else:
             host, doors = One(engine_of(arguments)), [OpenAI]

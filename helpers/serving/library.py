@@ -846,7 +846,7 @@ def _quantize_here(source: str, target: str, quant: str) -> None:
     threading.Thread(target=watch, daemon=True).start()
     library.llama_log_set(log, ctypes.c_void_p(0))
     try:
-        models._quantize(Path(source), Path(target), quant)
+        models.quantize(Path(source), Path(target), quant)
     except models.ModelError as error:
         sys.exit(str(error).replace(source, "this model"))
     os._exit(0)

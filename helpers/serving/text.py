@@ -81,7 +81,7 @@ def compiled(template: str) -> jinja2.Template:
 
 
 def _refuse(reason: str) -> None:
-    raise jinja2.TemplateError(reason)
+    raise ValueError(reason)
 
 
 def _with_objects(message: dict) -> dict:
