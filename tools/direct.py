@@ -1,21 +1,22 @@
 """A runtime called by its own Python API, as its manual does, without any server: the yardstick.
 
-`python -m tools.direct onnx 8 128` writes 8 answers of at most 128 tokens at once, some rounds
-long, and prints JSON: the rounds' tokens/s, and the seconds of loading. `tools bench backends`
-starts it in a process of its own.
+`python -m tools.direct onnx 8 128` loads the model and prints a line when it is ready. For each
+line on its standard input it writes 8 answers of at most 128 tokens at once and prints the seconds
+and the tokens. `tools bench backends` starts it in a process of its own.
 """
 
 import json
+import shutil
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from helpers import model as models
-from helpers.backends.llama_cpp import default_threads
-
-ROUNDS = 5
+# vLLM's environment has nothing of the course's: each imports what it uses.
+FOLDER = Path(__file__).parents[1] / "models" / "edge-slm"
 
 
 def prompts(count: int) -> list[str]:
@@ -33,6 +34,9 @@ def question(number: int) -> str:
 def onnx(count: int, tokens: int):
     import numpy as np
     import onnxruntime_genai as lib
+
+    from helpers import model as models
+    from helpers.backends.llama_cpp import default_threads
 
     folder = models.onnx("edge-slm", "int4")
     config = lib.Config(str(folder))
@@ -62,10 +66,21 @@ def onnx(count: int, tokens: int):
     return write
 
 
+def endless(place: str) -> Path:
+    """The ONNX folder of a model that writes until it is cut off: what Foundry Local cannot ask."""
+    from helpers import model as models
+
+    folder = Path(place, "edge-slm")
+    shutil.copytree(models.onnx("edge-slm", "int4"), folder)
+    path = folder / "genai_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["search"]["min_length"] = config["model"]["context_length"]
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
 def foundry(count: int, tokens: int):
     import os
-    import tempfile
-    from concurrent.futures import ThreadPoolExecutor
 
     from helpers.serving.foundry import QUIET, passing_through
 
@@ -77,7 +92,7 @@ def foundry(count: int, tokens: int):
         sdk.Configuration(app_name="bench", app_data_dir=place, model_cache_dir=place)
     )
     catalog = sdk.FoundryLocalManager.instance.get_catalog(sdk.CatalogType.LOCAL)
-    folder = passing_through(models.onnx("edge-slm", "int4"))
+    folder = passing_through(endless(place))
     with sdk.ModelInfoBuilder() as information:
         information.set_string_property("task", "chat-completion")
         model = catalog.register_model(
@@ -102,6 +117,9 @@ def openvino(count: int, tokens: int):
     import openvino
     import openvino_genai as lib
 
+    from helpers import model as models
+    from helpers.backends.llama_cpp import default_threads
+
     path = models.gguf("edge-slm", "F16")
     scheduler = lib.SchedulerConfig()
     scheduler.num_kv_blocks, scheduler.max_num_seqs = 8 * 2048 // 32, 8
@@ -116,7 +134,7 @@ def openvino(count: int, tokens: int):
     )
     settings = lib.GenerationConfig()
     settings.max_new_tokens, settings.ignore_eos = tokens, True
-    read = [openvino.Tensor(np.array([ids], np.int64)) for ids in encoded(models.folder(), count)]
+    read = [openvino.Tensor(np.array([ids], np.int64)) for ids in encoded(FOLDER, count)]
 
     def write() -> int:
         written = pipeline.generate(read, [settings] * count)
@@ -131,10 +149,10 @@ def mlx(count: int, tokens: int):
     from mlx_lm.utils import load_model
 
     mlx.core.disable_compile()  # as in helpers.serving.mlx
-    network, _ = load_model(models.folder())
+    network, _ = load_model(FOLDER)
     network.set_dtype(mlx.core.float32)
     mlx.core.eval(network.parameters())
-    read = encoded(models.folder(), count)
+    read = encoded(FOLDER, count)
 
     def write() -> int:
         generator, written = BatchGenerator(network, max_tokens=tokens), 0
@@ -147,22 +165,62 @@ def mlx(count: int, tokens: int):
 
 
 def llama_cpp(count: int, tokens: int):
-    """llama-cpp-python, one answer after the other: it has no batches."""
-    from llama_cpp import Llama
+    """The server's own library, asked by function calls."""
+    import xllamacpp as lib
+
+    from helpers import model as models
+    from helpers.backends.llama_cpp import default_threads
 
     path = models.gguf("edge-slm", "Q8_0")
-    threads = default_threads(path.stat().st_size)
-    llm = Llama(str(path), n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False)
-    read = encoded(models.folder(), count)
+    settings = lib.CommonParams()
+    settings.model.path = str(path)
+    settings.n_parallel, settings.n_ctx = 4, 4 * 2048
+    settings.cpuparams.n_threads = default_threads(path.stat().st_size)
+    settings.verbosity = 0
+    server = lib.Server(settings)
+    asked = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True}
+    read = [{**asked, "prompt": ids} for ids in encoded(FOLDER, count)]
+
+    def one(request: dict) -> int:
+        return server.handle_completions(request)["usage"]["completion_tokens"]
+
+    pool = ThreadPoolExecutor(count)
+    return lambda: sum(pool.map(one, read))
+
+
+def vllm(count: int, tokens: int):
+    """In vLLM's own environment and with the server's settings."""
+    from vllm import LLM, SamplingParams, TokensPrompt
+
+    llm = LLM(
+        str(FOLDER),
+        dtype="float32",
+        max_model_len=2048,
+        max_num_seqs=8,
+        kv_cache_memory_bytes=256 * 2**20,
+        enforce_eager=True,
+        distributed_executor_backend="uni",
+    )
+    settings = SamplingParams(temperature=0, max_tokens=tokens, ignore_eos=True)
+    read = [TokensPrompt(prompt_token_ids=ids) for ids in encoded(FOLDER, count)]
 
     def write() -> int:
-        written = 0
-        for ids in read:
-            for _, _token in zip(range(tokens), llm.generate(ids, temp=0.0), strict=False):
-                written += 1
-        return written
+        written = llm.generate(read, settings, use_tqdm=False)
+        return sum(len(answer.outputs[0].token_ids) for answer in written)
 
     return write
+
+
+# Ollama is llama.cpp, and has no library of its own.
+LIBRARIES = {
+    "llama.cpp": llama_cpp,
+    "ollama": llama_cpp,
+    "foundry": foundry,
+    "vllm": vllm,
+    "onnx": onnx,
+    "mlx": mlx,
+    "openvino": openvino,
+}
 
 
 def encoded(folder: Path, count: int) -> list[list[int]]:
@@ -171,16 +229,13 @@ def encoded(folder: Path, count: int) -> list[list[int]]:
 
 
 def main(name: str, count: int, tokens: int) -> None:
-    begun = time.perf_counter()
-    write = globals()[name](count, tokens)
-    loaded = time.perf_counter() - begun
+    write = LIBRARIES[name](count, tokens)
     write()  # warm
-    speeds = []
-    for _ in range(ROUNDS):
+    print("ready", flush=True)
+    for _ in sys.stdin:
         begun = time.perf_counter()
         written = write()
-        speeds.append(written / (time.perf_counter() - begun))
-    print(json.dumps({"load": loaded, "speeds": speeds, "tokens": written}), flush=True)
+        print(time.perf_counter() - begun, written, flush=True)
 
 
 if __name__ == "__main__":

@@ -195,7 +195,7 @@ class _Supervised:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 ["sh", "-c", GUARD, "guard", *command],
-                env=_variables(threads, self._folder),
+                env=variables(threads, self._folder),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -264,8 +264,11 @@ class _Supervised:
         return said
 
 
-def _variables(threads: int, folder: str) -> dict[str, str]:
-    """vLLM's environment variables: no network, no reports, nothing written outside its folders."""
+def variables(threads: int, folder: str) -> dict[str, str]:
+    """vLLM's environment variables: no network, no reports, nothing written outside its folders.
+
+    threads: of a CPU. folder: for temporary files.
+    """
     # A path of the course's Python, and settings that stand above the command's own.
     dropped = ("PYTHONPATH", "PYTHONHOME", "VLLM_CPU_KVCACHE_SPACE")
     variables = {name: value for name, value in os.environ.items() if name not in dropped}

@@ -73,7 +73,11 @@ def listen(app, host: str, port: int) -> str:
     # By the protocol's name asyncio knows that it may send without delay (40 ms on every answer).
     place = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     place.bind((host, port))
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")
+    # A client that pauses to think finds its connection open: a request that is sent just when the
+    # server closes one fails.
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="on", timeout_keep_alive=75
+    )
     server = uvicorn.Server(config)
     threading.Thread(target=server.run, args=([place],), daemon=True).start()
     while not server.started:

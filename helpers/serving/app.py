@@ -311,11 +311,14 @@ class Writing:
         return self
 
     async def __aexit__(self, *_) -> None:
-        for task in self._tasks:
+        left = [task for task in self._tasks if not task.done()]
+        for task in left:
             task.cancel()
+        if not left:
+            return
         # Shielded: a request that is cancelled cancels again what it waits for, and an engine could
         # not end its work.
-        await asyncio.shield(asyncio.gather(*self._tasks, return_exceptions=True))
+        await asyncio.shield(asyncio.gather(*left, return_exceptions=True))
 
     async def __aiter__(self) -> AsyncIterator[tuple[int, Delta]]:
         left = len(self._tasks)
@@ -361,9 +364,10 @@ async def unless_gone(request: Request, work: Awaitable[Response]) -> Response:
             raise ClientDisconnect
         return task.result()
     finally:
-        for other in (gone, task):
-            other.cancel()
-        await asyncio.gather(gone, task, return_exceptions=True)
+        gone.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _gone(request: Request) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from helpers.serving.engine import (
     Ask,
@@ -23,7 +23,7 @@ from helpers.serving.engine import (
     Unsupported,
     Usage,
 )
-from helpers.serving.text import CallParser, StopWords, Text
+from helpers.serving.text import CallParser, Decoder, StopWords, Text
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ def constraint(ask: Ask) -> Constraint | None:
     return Constraint(None, functions, ask.choice != "auto", ask.parallel)
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):  # a tuple, because no other object is made as often
     """A token id; its natural log-probability and the most probable ones, where they were asked.
 
     text: what it adds, from a runtime that says no ids.
@@ -71,7 +70,12 @@ class Job:
     constraint: Constraint | None = None
     state: object = None
     cached: int = 0  # tokens of the prompt that a cache spared; the runtime says it, if it knows
-    # What has come and was not yet looked at; touched in the event loop's thread only.
+    written: int | None = None  # tokens of the answer, from a runtime that gives text alone
+    watched: bool = True  # whether tokens are looked at before the last has come
+    # Of the runtime's thread: the time of the first token, and those not yet handed over.
+    _first: float = 0.0
+    _made: list[Token] = field(default_factory=list)
+    # Of the event loop's thread: what has come and was not yet looked at.
     _come: list[Token] = field(default_factory=list)
     _finish: str | Exception | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -103,9 +107,9 @@ class Runtime(Protocol):
     def close(self) -> None: ...
 
 
-# Seconds between two words to the event loop. To wake it for every token of a small model would
-# take as long as the token.
-PAUSE = 0.01
+# Seconds between two words to the event loop about answers that are watched. To wake it for every
+# token of a small model would take as long as the token.
+PAUSE = 0.02
 
 
 class Batched:
@@ -143,7 +147,7 @@ class Batched:
         begun = time.perf_counter()
         calling = bool(ask.tools) and ask.choice != "none"
         parser, stop, decoder = CallParser(), StopWords(ask.sampling.stop), self.text.stream()
-        usage, first = Usage(prompt_tokens=len(job.prompt)), None
+        usage = Usage(prompt_tokens=len(job.prompt))
         self._send("add", job)
         try:
             finish = None
@@ -154,17 +158,13 @@ class Batched:
                 finish = job._finish
                 if isinstance(finish, Exception):
                     raise finish
-                if first is None and come:
-                    first = time.perf_counter()
                 delta = Delta()
-                for token in come:
-                    usage.completion_tokens += 1
-                    if token.id in self.text.ends and ask.sampling.ignore_eos:
-                        continue
-                    new = decoder.feed(token.id) if token.text is None else token.text
-                    shown = stop.feed(new)
-                    if token.logprob is not None:
-                        delta.logprobs += (self._named(token),)
+                # After a stop word nothing counts any more, which only one by one can tell.
+                for tokens in [[one] for one in come] if ask.sampling.stop else [come]:
+                    usage.completion_tokens += len(tokens)
+                    shown = stop.feed(self._said(tokens, decoder, ask.sampling.ignore_eos))
+                    if ask.sampling.logprobs is not None:
+                        delta.logprobs += tuple(map(self._named, tokens))
                     if calling:
                         shown, calls = parser.feed(shown)
                         delta.calls += calls
@@ -176,9 +176,12 @@ class Batched:
                     rest = stop.end()
                     delta.text += (parser.feed(rest)[0] + parser.end()) if calling else rest
                     ended = time.perf_counter()
+                    first = job._first or ended
                     usage.cached_tokens = job.cached
-                    usage.prompt_seconds = (first or ended) - begun
-                    usage.completion_seconds = ended - (first or ended)
+                    if job.written is not None and not stop.hit:
+                        usage.completion_tokens = job.written
+                    usage.prompt_seconds = first - begun
+                    usage.completion_seconds = ended - first
                     delta.finish = "tool_calls" if parser.found else finish
                     delta.usage = usage
                 if finish or delta.text or delta.calls or delta.logprobs:
@@ -205,7 +208,9 @@ class Batched:
         self._allow(ask)
         held = constraint(ask) if "tools" in self.can or ask.schema is not None else None
         wanted = ask.sampling.max_tokens
-        return Job(prompt, room if wanted is None else min(wanted, room), ask.sampling, held)
+        length = room if wanted is None else min(wanted, room)
+        watched = ask.stream or bool(ask.sampling.stop)  # stop words end it before its end
+        return Job(prompt, length, ask.sampling, held, watched=watched)
 
     def _allow(self, ask: Ask) -> None:
         """Refuse what the runtime has no means for: silence would look like an answer."""
@@ -222,6 +227,15 @@ class Batched:
         for what, asked in wanted.items():
             if asked and what not in self.can:
                 raise Unsupported(f"{self.name} has no {what.replace('_', ' ')} here", code=what)
+
+    def _said(self, tokens: list[Token], decoder: Decoder, ends_too: bool) -> str:
+        """The text of tokens. ends_too: there may be end tokens, which are none."""
+        if tokens and tokens[0].text is not None:
+            return "".join([token.text for token in tokens])
+        ids = [token.id for token in tokens]
+        if ends_too:
+            ids = [number for number in ids if number not in self.text.ends]
+        return decoder.feed(ids)
 
     def _named(self, token: Token) -> Logprob:
         def named(number: int, logprob: float, top: tuple[Logprob, ...] = ()) -> Logprob:
@@ -245,17 +259,23 @@ class Batched:
             return
         loaded.set_result(self._runtime)
         jobs: set[Job] = set()
-        news, told = [], 0.0
+        told = 0.0
         try:
             while self._take(jobs):
-                come = self._runtime.step()
-                ended = [job for job, _, finish in come if finish]
-                jobs.difference_update(ended)
-                news += come
+                ended = {}
+                for job, tokens, finish in self._runtime.step():
+                    job._first = job._first or (time.perf_counter() if tokens else 0.0)
+                    job._made += tokens
+                    if finish:
+                        ended[job] = finish
                 now = time.perf_counter()
                 if ended or now - told > PAUSE:
-                    self._tell(news)
-                    news, told = [], now
+                    told = now
+                    news = [job for job in jobs if job in ended or (job.watched and job._made)]
+                    self._tell([(job, job._made, ended.get(job)) for job in news])
+                    for job in news:
+                        job._made = []
+                    jobs.difference_update(ended)
         except Exception as error:  # a fault of the library's: all who wait must hear of it
             self._broken = error
             failed = ServingError(f"{self.name} failed: {error}", status=500)

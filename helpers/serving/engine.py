@@ -49,6 +49,7 @@ class Ask:
     choice: str = "auto"  # auto, none, required, or the name of the one to call
     parallel: bool = True  # whether several calls may come at once
     schema: dict | None = None  # a JSON Schema that the whole answer fits
+    stream: bool = True  # False: nobody reads along, and all of it may come at the end
     sampling: Sampling = field(default_factory=Sampling)
 
 

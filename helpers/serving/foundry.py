@@ -5,6 +5,7 @@ form, which the model never makes. So the folder that is registered here has a t
 a rendered prompt through, and the text that comes back is read by the server as everywhere.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -33,10 +34,11 @@ SLICE = 0.05  # seconds that a step waits for news, so that who leaves is heard
 
 @dataclass(eq=False)
 class _Talk:
-    """A job's thread, and the way to stop it."""
+    """A job's thread, its request while one is under way, and the way to stop it."""
 
     stopped: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
+    request: object = None
 
 
 class Foundry:
@@ -110,7 +112,12 @@ class Foundry:
     def remove(self, job: Job) -> None:
         talk = self._talks.pop(job)
         talk.stopped.set()
-        talk.thread.join()
+        while talk.thread.is_alive():
+            request = talk.request
+            with contextlib.suppress(self._sdk.FoundryLocalException):  # it has just been closed
+                if request:
+                    request.cancel()  # nothing happens before the library has begun with it
+            talk.thread.join(SLICE)
 
     def close(self) -> None:
         for job in list(self._talks):
@@ -125,22 +132,38 @@ class Foundry:
         try:
             with sdk.ChatSession(self._model) as session, sdk.Request() as request:
                 session.set_options(self._options(job))
-                session.set_streaming(True)
                 request.add_item(sdk.MessageItem.user(prompt))
-                with session.process_streaming_request(request) as stream:
-                    for item in stream:
-                        if talk.stopped.is_set():
-                            return  # leaving the block ends the work on it
-                        self._news.put((job, [Token(text=item.text)], None))
-                    with stream.final_response as final:
-                        cut = final.finish_reason.name == "LENGTH"
-                self._news.put((job, [], "length" if cut else "stop"))
+                if job.watched:
+                    self._streamed(job, session, request, talk)
+                else:
+                    self._whole(job, session, request, talk)
         except Exception as error:  # in a thread: what is not handed over is lost
             # 3: the request is not allowed, 2: the grammar is refused. A fault of the library's own
             # shows in the next request.
             wrong = getattr(error, "error_code", 0) in {2, 3}
             told = ServingError(f"foundry refuses this request: {error}", 400 if wrong else 500)
             self._news.put((job, [], told))
+
+    def _streamed(self, job: Job, session, request, talk: _Talk) -> None:
+        session.set_streaming(True)
+        with session.process_streaming_request(request) as stream:
+            for item in stream:
+                if talk.stopped.is_set():
+                    return  # leaving the block ends the work on it
+                self._news.put((job, [Token(text=item.text)], None))
+            with stream.final_response as final:
+                self._news.put((job, [], _end(job, final)))
+
+    def _whole(self, job: Job, session, request, talk: _Talk) -> None:
+        """Without a word between, which would cost as much time as the token."""
+        talk.request = request
+        try:
+            with session.process_request(request) as response:
+                items = [response.get_item(number) for number in range(response.item_count)]
+                text = "".join(part.text for item in items for part in item.parts)
+                self._news.put((job, [Token(text=text)], _end(job, response)))
+        finally:
+            talk.request = None
 
     def _options(self, job: Job):
         sampling, sdk = job.sampling, self._sdk
@@ -155,6 +178,12 @@ class Foundry:
             max_output_tokens=job.max_tokens,
         )
         return sdk.RequestOptions(search=search, additional_options=extra)
+
+
+def _end(job: Job, response) -> str:
+    """How an answer ended; it also counts its tokens."""
+    job.written = response.get_usage().completion_tokens
+    return "length" if response.finish_reason.name == "LENGTH" else "stop"
 
 
 def passing_through(folder: Path) -> Path:

@@ -196,7 +196,8 @@ class Llama:
             "presence_penalty frequency_penalty ignore_eos"
         )
         body = {name: getattr(sampling, name) for name in names.split()} | {
-            "stream": True,
+            # In one piece, the end would be among the tokens whose probabilities are given.
+            "stream": ask.stream or sampling.logprobs is not None,
             "n_predict": -1 if sampling.max_tokens is None else sampling.max_tokens,
             "seed": -1 if sampling.seed is None else sampling.seed,
             "stop": list(sampling.stop),
@@ -322,13 +323,16 @@ class Llama:
         return response.json()
 
     async def _events(self, path: str, body: dict) -> AsyncIterator[list[dict]]:
-        """The events of a stream, several at once when they came so."""
+        """The events of a stream, several at once when they came so; or the one answer."""
         held = b""
         try:
             stream = self._http.stream("POST", self._url + path, content=_json(body))
             async with stream as response:
                 if response.status_code != 200:
                     raise _refused(response.status_code, await response.aread())
+                if not body["stream"]:
+                    yield [json.loads(await response.aread())]
+                    return
                 async for chunk in response.aiter_raw():
                     *lines, held = (held + chunk).split(b"\n\n")
                     found = [line[6:] for line in lines if line.startswith(b"data: {")]
@@ -362,11 +366,12 @@ class _Reading:
         finish = None
         if "choices" in event:
             choice = event["choices"][0]
-            new, finish = choice["delta"], choice["finish_reason"]
+            new = choice["delta"] if "delta" in choice else choice["message"]
+            finish = choice["finish_reason"]
             delta.text += new.get("content") or ""
             delta.thinking += new.get("reasoning_content") or ""
             logprobs = (choice.get("logprobs") or {}).get("content") or ()
-            for piece in new.get("tool_calls", ()):
+            for piece in new.get("tool_calls") or ():
                 self._add_call(piece["function"], delta)
         else:
             delta.text += event["content"]

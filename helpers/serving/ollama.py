@@ -312,6 +312,7 @@ class Ollama(Door):
             messages=model.conversation([message.openai() for message in request.messages]),
             tools=tools,
             schema=schema,
+            stream=request.stream,
             sampling=_sampling(visit, request),
             think=think,
             forget=request.truncate,
@@ -337,6 +338,7 @@ class Ollama(Door):
         ask = LlamaAsk(
             **_written(model, request),
             schema=request.schema_asked(),
+            stream=request.stream,
             sampling=_sampling(visit, request),
             think=think,
             before=tuple(request.context) if request.context else None,

@@ -186,6 +186,7 @@ class ChatRequest(Options):
                 choice=choice,
                 parallel=self.parallel_tool_calls is not False,
                 schema=schema,
+                stream=self.stream,
                 sampling=self.sampling(n, (self.top_logprobs or 0) if self.logprobs else None),
             )
             for n in range(self.n)
@@ -205,7 +206,7 @@ class CompletionRequest(Options):
         if not prompts or len(prompts) * self.n > 64:
             raise ServingError(f"prompt: {len(prompts)} prompts of {self.n} answers each")
         return [
-            Ask(prompt=prompt, sampling=self.sampling(n, self.logprobs))
+            Ask(prompt=prompt, stream=self.stream, sampling=self.sampling(n, self.logprobs))
             for prompt in prompts
             for n in range(self.n)
         ]

@@ -66,8 +66,9 @@ class Decoder:
         self._tokenizer = tokenizer
         self._stream = DecodeStream(skip_special_tokens=True)
 
-    def feed(self, token: int) -> str:
-        return self._stream.step(self._tokenizer, token) or ""
+    def feed(self, tokens: Iterable[int]) -> str:
+        step, tokenizer = self._stream.step, self._tokenizer
+        return "".join([step(tokenizer, token) or "" for token in tokens])
 
 
 def compiled(template: str) -> jinja2.Template:
