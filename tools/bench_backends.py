@@ -9,7 +9,6 @@ a machine that slows down slows both. Medians of the rounds.
 import contextlib
 import http.client
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from helpers import model as models
 from helpers.backends import vllm
 from tools.direct import endless, question
 
-TOKENS = int(os.environ.get("TOK", "128"))
+TOKENS = 256
 CLIENTS = (1, 8)
 EACH = 4  # answers for each client in a round
 FILES = {
@@ -139,7 +138,7 @@ class Direct:
         python, variables = sys.executable, None
         if name == "vllm":
             python = vllm.environment() / "bin" / "python"
-            variables = vllm.variables(threads=1, folder=tempfile.gettempdir())
+            variables = vllm.variables(threads=1)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - nameless, closed with the process
         self._process = subprocess.Popen(
             [python, "-m", "tools.direct", name, str(count), str(TOKENS)],

@@ -6,40 +6,28 @@ and ends with the notebook, and all of vLLM's processes with it.
 """
 
 import argparse
-import contextlib
 import functools
 import itertools
 import os
 import re
-import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from helpers import model as models
 from helpers.backends.backend import Backend
-from helpers.backends.child import Child, announce_ready_and_wait
-from helpers.backends.errors import BackendError
+from helpers.backends.child import Child
 from helpers.backends.llama_cpp import default_threads
+from helpers.backends.supervised import reserved, supervise
 
 HOW = "vLLM's own server, `vllm serve`, from an environment of its own, in child processes"
 CANNOT = "read .gguf files, run on Windows or macOS, embeddings beside chat"
 
 VERSION = "0.32.0"  # the newest of which there is a wheel for CPUs too
 PARSER = Path(__file__).with_name("vllm_parser.py")
-
-# The shell becomes vLLM. What it leaves behind waits for the end of the standard input, the pipe
-# that the notebook's process holds, and then kills whatever of vLLM's is left: also when the
-# supervisor was killed before it could end vLLM the polite way.
-GUARD = 'exec 3<&0; { read -r _ <&3; sleep 5; kill -KILL 0; } & exec "$@"'
 
 # What the server's process says when the engine's has gone, whatever the reason was.
 ENGINE = re.compile("Engine core initialization failed|engine core exited unexpectedly")
@@ -125,7 +113,7 @@ def start(
         # and not 2.1.
         command += ["--distributed-executor-backend", "uni"]
     threads = threads or min(default_threads(_weight(folder)), _cores_but_one())
-    with _reserved(port) as free:
+    with reserved(port) as free:
         command += ["--port", free, *flags]
         options = [f"--port={free}", f"--threads={threads}", f"--timeout={timeout}", "--"]
         arguments = ["-m", "helpers.backends.vllm", *options, *map(str, command)]
@@ -168,107 +156,27 @@ def _cores_but_one() -> int:
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
-@contextlib.contextmanager
-def _reserved(port: int) -> Iterator[int]:
-    """A port that nobody else is given while vLLM, which may bind it too, has not yet done so."""
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            holder.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise BackendError(
-                f"port {port} is taken ({error.strerror}); port=0, the default, takes a free one"
-            ) from error
-        yield holder.getsockname()[1]
+def _reason(lines: list[str], code: int) -> str:
+    """Why vLLM ended: the error behind the last one, which only says that there was one."""
+    errors = [
+        number
+        for number, line in enumerate(lines)
+        if re.match(r"[\w.]+(Error|Exception)\b", line) and not ENGINE.search(line)
+    ]
+    if errors:
+        more = itertools.takewhile(lambda line: line[:1] == " ", lines[errors[-1] + 1 :])
+        return "\n".join([lines[errors[-1]], *itertools.islice(more, 3)])
+    said = "\n".join(lines[-6:]) + f"\nvLLM ended with {code}"
+    if code == -signal.SIGKILL or ENGINE.search("\n".join(lines)):
+        said += (
+            " and gave no reason, as when the system kills a process because memory ran out: "
+            "a smaller model, cache_mb or context wants less"
+        )
+    return said
 
 
-class _Supervised:
-    """vLLM, and all of its processes as one group.
-
-    begin: see `announce_ready_and_wait`. end: all of them are gone when it returns.
-    """
-
-    def __init__(self, command: list[str], port: int, threads: int, timeout: float):
-        self._url, self._timeout = f"http://127.0.0.1:{port}", timeout
-        self._folder, self._ending = tempfile.mkdtemp(prefix="vllm-"), False
-        self._log = Path(self._folder, "log")
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                ["sh", "-c", GUARD, "guard", *command],
-                env=variables(threads, self._folder),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def begin(self) -> dict:
-        deadline = time.monotonic() + self._timeout
-        while not self._answers():
-            problem = None
-            if self._process.poll() is not None:
-                problem = self._reason()
-            elif time.monotonic() > deadline:
-                problem = f"vLLM was not ready within {self._timeout:g} s"
-            elif select.select([0], [], [], 0.1)[0]:
-                problem = "the process that wanted vLLM has ended"
-            if problem:
-                self.end()
-                raise RuntimeError(problem)
-        threading.Thread(target=self._end_with_vllm, daemon=True).start()
-        return {"url": self._url}
-
-    def end(self) -> None:
-        self._ending = True
-        self._process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # then it is killed
-            self._process.wait(4)
-            time.sleep(0.2)  # multiprocessing's tracker is just removing vLLM's semaphores
-        with contextlib.suppress(ProcessLookupError):  # the whole group has gone
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _answers(self) -> bool:
-        directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with directly.open(self._url + "/health", timeout=2):
-                return True
-        except OSError:  # not yet
-            return False
-
-    def _end_with_vllm(self) -> None:
-        """A server that has ended must be seen to have: the supervisor ends with it."""
-        self._process.wait()
-        if not self._ending:
-            print(self._reason(), file=sys.stderr, flush=True)
-            self.end()
-            os._exit(1)
-
-    def _reason(self) -> str:
-        """Why vLLM ended: the error behind the last one, which only says that there was one."""
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        errors = [
-            number
-            for number, line in enumerate(lines)
-            if re.match(r"[\w.]+(Error|Exception)\b", line) and not ENGINE.search(line)
-        ]
-        if errors:
-            more = itertools.takewhile(lambda line: line[:1] == " ", lines[errors[-1] + 1 :])
-            return "\n".join([lines[errors[-1]], *itertools.islice(more, 3)])
-        said = "\n".join(lines[-6:]) + f"\nvLLM ended with {self._process.returncode}"
-        if self._process.returncode == -signal.SIGKILL or ENGINE.search("\n".join(lines)):
-            said += (
-                " and gave no reason, as when the system kills a process because memory ran out: "
-                "a smaller model, cache_mb or context wants less"
-            )
-        return said
-
-
-def variables(threads: int, folder: str) -> dict[str, str]:
-    """vLLM's environment variables: no network, no reports, nothing written outside its folders.
-
-    threads: of a CPU. folder: for temporary files.
-    """
+def variables(threads: int) -> dict[str, str]:
+    """vLLM's environment variables: no network, no reports. threads: of a CPU."""
     # A path of the course's Python, and settings that stand above the command's own.
     dropped = ("PYTHONPATH", "PYTHONHOME", "VLLM_CPU_KVCACHE_SPACE")
     variables = {name: value for name, value in os.environ.items() if name not in dropped}
@@ -277,7 +185,6 @@ def variables(threads: int, folder: str) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_CACHE_ROOT": str(environment() / "cache"),
-        "TMPDIR": folder,
         # Warnings and errors: a log that grows with each request helps nobody.
         "VLLM_LOGGING_LEVEL": "WARNING",
         "NO_COLOR": "1",
@@ -299,8 +206,10 @@ def _supervise() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--timeout", type=float, required=True)
     parser.add_argument("command", nargs="+")
-    vllm = _Supervised(**vars(parser.parse_args()))
-    announce_ready_and_wait(vllm.begin, vllm.end)
+    arguments = parser.parse_args()
+    url = f"http://127.0.0.1:{arguments.port}"
+    known = variables(arguments.threads)
+    supervise("vLLM", arguments.command, known, url, "/health", arguments.timeout, _reason)
 
 
 if __name__ == "__main__":

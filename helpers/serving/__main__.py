@@ -7,6 +7,7 @@ input; see `helpers.backends.child`.
 import argparse
 import functools
 import json
+import os
 import socket
 import sys
 import threading
@@ -72,6 +73,8 @@ def listen(app, host: str, port: int) -> str:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # By the protocol's name asyncio knows that it may send without delay (40 ms on every answer).
     place = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":  # a port whose last server has just gone counts as free
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     place.bind((host, port))
     # A client that pauses to think finds its connection open: a request that is sent just when the
     # server closes one fails.

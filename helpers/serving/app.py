@@ -150,7 +150,8 @@ class Meter:
             self.cached.inc(usage.cached_tokens)
             self.completion.inc(usage.completion_tokens)
             self.writing.inc(usage.completion_seconds)
-            self.first.observe(usage.prompt_seconds)
+            if usage.prompt_seconds is not None:
+                self.first.observe(usage.prompt_seconds)
 
 
 def build(host: Host, doors: list[type["Door"]], api_key: str = "", anywhere=False) -> Starlette:

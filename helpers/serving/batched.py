@@ -176,12 +176,13 @@ class Batched:
                     rest = stop.end()
                     delta.text += (parser.feed(rest)[0] + parser.end()) if calling else rest
                     ended = time.perf_counter()
-                    first = job._first or ended
                     usage.cached_tokens = job.cached
                     if job.written is not None and not stop.hit:
                         usage.completion_tokens = job.written
-                    usage.prompt_seconds = first - begun
-                    usage.completion_seconds = ended - first
+                    # What comes in one piece does not say when its first token was there.
+                    first = job._first or (ended if usage.completion_tokens < 2 else None)
+                    usage.prompt_seconds = first and first - begun
+                    usage.completion_seconds = ended - (first or begun)
                     delta.finish = "tool_calls" if parser.found else finish
                     delta.usage = usage
                 if finish or delta.text or delta.calls or delta.logprobs:
@@ -264,10 +265,11 @@ class Batched:
             while self._take(jobs):
                 ended = {}
                 for job, tokens, finish in self._runtime.step():
-                    job._first = job._first or (time.perf_counter() if tokens else 0.0)
                     job._made += tokens
                     if finish:
                         ended[job] = finish
+                    elif tokens and not job._first:
+                        job._first = time.perf_counter()
                 now = time.perf_counter()
                 if ended or now - told > PAUSE:
                     told = now

@@ -78,8 +78,8 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0  # of the prompt, those known from an earlier one
-    prompt_seconds: float = 0.0  # until the first token
-    completion_seconds: float = 0.0  # from the first to the last
+    prompt_seconds: float | None = 0.0  # until the first token; None where that is not known
+    completion_seconds: float = 0.0  # from the first, or else the beginning, to the last
 
 
 @dataclass

@@ -29,7 +29,7 @@ from helpers.serving.library import Library, Model, Name, Tell, Visit, sampling
 from helpers.serving.llama import LlamaAsk
 from helpers.serving.openai import checked
 
-VERSION = "0.13.0-course"  # of Ollama, whose API this is; some clients look
+VERSION = "0.33.0-course"  # of Ollama, whose API this is; some clients look
 
 
 class Loose(BaseModel):

@@ -47,6 +47,7 @@ class OpenVino:
         self._ends = set(Text(self.folder).ends)
         self._jobs: dict[Job, object] = {}
         self._added = 0
+        self._running = openvino_genai.GenerationStatus.RUNNING
         self._judge = None
         properties = {"INFERENCE_PRECISION_HINT": precision, "sampler_num_threads": 1}
         block = 16
@@ -84,20 +85,24 @@ class OpenVino:
 
     def step(self) -> list[tuple[Job, list[Token], str | None]]:
         self._pipeline.step()
-        reasons = self._lib.GenerationFinishReason
         news = []
         for job, handle in list(self._jobs.items()):
-            if not handle.can_read():
-                if handle.get_status() == self._lib.GenerationStatus.IGNORED:
-                    raise RuntimeError("no room is left for keys and values")
+            status = handle.get_status()
+            if status == self._running:
+                # Each look costs as much as a tenth of a token: only if somebody waits for it, and
+                # once, for the time of the first.
+                if (job.watched or not job.state) and handle.can_read():
+                    job.state = True
+                    (output,) = handle.read().values()
+                    news.append((job, [Token(token) for token in output.generated_ids], None))
                 continue
-            (output,) = handle.read().values()
-            tokens, finish = output.generated_ids, None
-            if output.finish_reason != reasons.NONE:
-                finish = "stop" if output.finish_reason == reasons.STOP else "length"
-                del self._jobs[job]
-            if finish == "stop":
-                tokens = tokens[:-1]
+            if status == self._lib.GenerationStatus.IGNORED:
+                raise RuntimeError("no room is left for keys and values")
+            del self._jobs[job]
+            (output,) = handle.read_all()  # would wait for an answer that is not at its end
+            tokens, finish = output.generated_ids, "length"
+            if output.finish_reason == self._lib.GenerationFinishReason.STOP:
+                tokens, finish = tokens[:-1], "stop"
             news.append((job, [Token(token) for token in tokens], finish))
         return news
 
