@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import urllib.request
 from collections import defaultdict
 from functools import cache
@@ -38,6 +39,7 @@ NEEDS = {
         "a Chromium: apt-get install chromium, or set CHROMIUM to its path",
     ),
     "posix": (lambda: os.name == "posix", "Linux or macOS"),
+    "linux": (lambda: sys.platform == "linux", "Linux"),
     "onnx": (
         lambda: importlib.util.find_spec("onnxruntime_genai"),
         "onnxruntime-genai: uv sync --extra all",

@@ -1,6 +1,8 @@
 """The same tests over every runtime: they answer, stream, call tools, keep to a schema, refuse."""
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -44,13 +46,18 @@ def format_of(schema: dict) -> dict:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.needs(*RUNTIME_NEEDS.get(name, ())))
-        for name in backends.RUNTIMES
-    ],
-)
+EVERY = [
+    pytest.param(name, marks=pytest.mark.needs(*RUNTIME_NEEDS.get(name, ())))
+    for name in backends.RUNTIMES
+]
+
+
+@pytest.fixture(params=EVERY)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=EVERY)
 def served(request):
     with backends.start(request.param) as started:
         yield started
@@ -238,9 +245,10 @@ def test_a_killed_kernel_leaves_nothing_behind(served):
 
 
 @pytest.mark.needs("posix")
-def test_a_hung_server_is_an_error_in_time_and_can_be_closed(served):
+def test_a_hung_and_then_killed_server_is_an_error_in_time(served):
     before = set(psutil.Process().children(recursive=True))
     with backends.start(served.name) as hung:
+        client = hung.openai(max_retries=0, timeout=2)
         servers = set(psutil.Process().children(recursive=True)) - before
         for process in servers:
             process.suspend()
@@ -248,9 +256,38 @@ def test_a_hung_server_is_an_error_in_time_and_can_be_closed(served):
         with pytest.raises(backends.BackendError, match="no answer"):
             hung.health()
         with pytest.raises(openai.APITimeoutError):
-            hung.openai(max_retries=0, timeout=2).chat.completions.create(
-                model=hung.model, messages=HELLO
-            )
+            client.chat.completions.create(model=hung.model, messages=HELLO)
+        for process in servers:  # what the system does when memory runs out
+            process.kill()
+        with pytest.raises(openai.APIConnectionError):
+            client.chat.completions.create(model=hung.model, messages=HELLO)
+        with pytest.raises(backends.BackendError, match=r"has ended(.|\n)*memory runs out"):
+            hung.health()
         assert time.monotonic() - begun < 20
     _, alive = psutil.wait_procs(servers, timeout=20)
     assert not alive
+
+
+@pytest.mark.needs("linux")
+def test_too_little_memory_is_an_error_and_leaves_no_process(name):
+    import resource
+
+    before = set(psutil.Process().children(recursive=True))
+    begun = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(backends.start, name, timeout=60)
+        while not started.done():
+            for process in set(psutil.Process().children(recursive=True)) - before:
+                with contextlib.suppress(ProcessLookupError):
+                    resource.prlimit(process.pid, resource.RLIMIT_AS, (150_000_000, 150_000_000))
+        with pytest.raises(backends.BackendError, match="end of its log|does not load"):
+            started.result()
+    assert time.monotonic() - begun < 60
+    assert not set(psutil.Process().children(recursive=True)) - before
+
+
+def test_a_taken_port_is_named(name):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        with pytest.raises(backends.BackendError, match=f"port {port} is taken"):
+            backends.start(name, port=port)

@@ -147,6 +147,13 @@ class Backend:
             )
         return served
 
+    def last_words(self) -> str:
+        """What the server's process said at its end, if it was started here and has ended."""
+        # A process that is being killed drops its connections a moment before it is gone.
+        if self._server and self._server.ended(within=1):
+            return f": its process has ended. The end of its log:\n{self._server.tail()}"
+        return ""
+
     def close(self) -> None:
         """End the server if this backend started it. Closing twice is fine."""
         if self._server:
@@ -170,12 +177,8 @@ class Backend:
             hint = "set OPENAI_API_KEY" if error.code in {401, 403} else "is the address right?"
             raise BackendError(f"{url} answered {error.code} {error.reason}: {hint}") from error
         except (OSError, http.client.HTTPException) as error:
-            # A process that is being killed drops its connections a moment before it is gone.
-            if self._server and self._server.ended(within=1):
-                why = f"its process has ended. The end of its log:\n{self._server.tail()}"
-            else:
-                why = "is the server running, and is it one?"
-            raise BackendError(f"no answer from {url} ({error}): {why}") from error
+            why = self.last_words() or ": is the server running, and is it one?"
+            raise BackendError(f"no answer from {url} ({error}){why}") from error
 
 
 def _reach_loopback_directly() -> None:

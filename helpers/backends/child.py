@@ -70,8 +70,10 @@ class Child:
         if self._log.closed:
             return "(closed)"
         self._log.seek(0)  # the place is shared with a process that still writes
-        text = self._log.read().decode("utf-8", errors="replace")
-        return "\n".join(text.strip().splitlines()[-lines:])
+        said = self._log.read().decode("utf-8", errors="replace").strip().splitlines()
+        if self._process.poll() == -9:  # it could not say anything of it
+            said.append("(killed with signal 9, as by the system when memory runs out)")
+        return "\n".join(said[-lines:])
 
     def close(self) -> None:
         """End the process and wait for it; closing twice is fine."""

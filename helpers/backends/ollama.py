@@ -125,17 +125,23 @@ def _require_new(version: str | None) -> None:
 
 def _put(backend: OllamaBackend, path: Path) -> None:
     """Create the model from its file where the server does not have it, and load it."""
+    import httpx
     from ollama import ResponseError
 
     client = backend.ollama()
     try:
-        client.show(backend.model)
-    except ResponseError as error:
-        if error.status_code != 404:
-            raise BackendError(f"Ollama does not show {backend.model}: {error}") from error
-        digest = client.create_blob(path)
-        client.create(backend.model, files={path.name: digest})
-    client.generate(backend.model, keep_alive=-1)
+        try:
+            client.show(backend.model)
+        except ResponseError as error:
+            if error.status_code != 404:
+                raise
+            digest = client.create_blob(path)
+            client.create(backend.model, files={path.name: digest})
+        client.generate(backend.model, keep_alive=-1)
+    except (ResponseError, ConnectionError, httpx.HTTPError) as error:
+        raise BackendError(
+            f"Ollama does not load {backend.model}: {error}{backend.last_words()}"
+        ) from error
 
 
 def _supervise() -> None:

@@ -63,6 +63,8 @@ class Onnx:
         try:
             job.state = self._generator(job)
         except RuntimeError as error:  # the library has no other kind; so far it has only read
+            if "bad_alloc" in str(error) or "allocate memory" in str(error):
+                raise ServingError(f"{self.name} has no memory left for this", 503) from error
             if job.constraint:
                 raise refused(error) from error
             raise ServingError(f"{self.name} refuses this request: {error}") from error
