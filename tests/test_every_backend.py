@@ -280,7 +280,7 @@ def test_too_little_memory_is_an_error_and_leaves_no_process(name):
             for process in set(psutil.Process().children(recursive=True)) - before:
                 with contextlib.suppress(ProcessLookupError):
                     resource.prlimit(process.pid, resource.RLIMIT_AS, (150_000_000, 150_000_000))
-        with pytest.raises(backends.BackendError, match="end of its log|does not load"):
+        with pytest.raises(backends.BackendError, match=r"end of its log|does not load"):
             started.result()
     assert time.monotonic() - begun < 60
     assert not set(psutil.Process().children(recursive=True)) - before
