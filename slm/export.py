@@ -7,7 +7,6 @@ damaged download; and, of its training, the recipe (training.json) and the loss 
 hand and left alone.
 """
 
-import hashlib
 import json
 import os
 import tempfile
@@ -93,9 +92,7 @@ def write(folder: Path, config: dict, weights: dict[str, np.ndarray]) -> Path:
         save_file(half, path, metadata={"format": "pt"})
         path.chmod(0o644)  # save_file makes it readable to its owner only
         os.replace(path, folder / path.name)
-    names = sorted([*files, "model.safetensors"])
-    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names]
-    put(folder / "SHA256SUMS", ("\n".join(sums) + "\n").encode("ascii"))
+    put(folder / "SHA256SUMS", onnx.sums(folder, [*files, "model.safetensors"]))
     return folder
 
 

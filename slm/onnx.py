@@ -41,10 +41,17 @@ def build(name: str = "edge-slm", precision: str = "int4", to: Path | None = Non
         if done.returncode:
             end = "\n".join(done.stderr.strip().splitlines()[-5:])
             raise models.ModelError(f"{name} could not be built as ONNX in {precision}:\n{end}")
-        names = sorted(file.name for file in made.iterdir())
-        sums = [f"{hashlib.sha256((made / one).read_bytes()).hexdigest()}  {one}" for one in names]
-        (made / "SHA256SUMS").write_text("\n".join(sums) + "\n", encoding="ascii")
+        (made / "SHA256SUMS").write_bytes(sums(made, [file.name for file in made.iterdir()]))
         if target.is_dir():
             os.replace(target, Path(place, "before"))
         os.replace(made, target)
     return target
+
+
+def sums(folder: Path, names: list[str]) -> bytes:
+    """What `helpers.model` compares a folder's files with, in the form of sha256sum."""
+    lines = [
+        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in sorted(names)
+    ]
+    return "".join(lines).encode("ascii")

@@ -144,17 +144,21 @@ def test_it_goes_on_after_a_tools_result(ask):
 
 
 def test_a_call_can_be_required_named_or_forbidden(served, ask):
-    one = {"tools": TOOLS, "parallel_tool_calls": False}
-    name, arguments = only_call(ask(WEATHER, tool_choice="required", **one))
     schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in TOOLS}
-    jsonschema.validate(arguments, schemas[name])
     named = {"type": "function", "function": {"name": "set_light"}}
-    if served.name == "llama.cpp":  # it would pass over the name
-        with pytest.raises(backends.BackendError, match="show it that tool alone"):
-            ask(WEATHER, tool_choice=named, **one)
-    else:
-        name, arguments = only_call(ask(WEATHER, tool_choice=named, **one))
-        assert name == "set_light"
+    for choice in ("required", named):
+        one = {"tools": TOOLS, "tool_choice": choice}
+        if served.name == "llama.cpp":  # it would pass over both
+            with pytest.raises(backends.BackendError, match="several calls"):
+                ask(WEATHER, tools=TOOLS, parallel_tool_calls=False)
+            if choice == named:
+                with pytest.raises(backends.BackendError, match="show it that tool alone"):
+                    ask(WEATHER, **one)
+                continue
+        else:
+            one["parallel_tool_calls"] = False
+        name, arguments = only_call(ask(WEATHER, **one))
+        assert choice == "required" or name == "set_light"
         jsonschema.validate(arguments, schemas[name])
     reply = ask(WEATHER, tools=TOOLS, tool_choice="none")
     assert not reply.choices[0].message.tool_calls

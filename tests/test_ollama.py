@@ -22,7 +22,8 @@ import uvicorn
 from helpers import model
 from helpers.serving import app
 from helpers.serving.gotemplate import jinja, rendered
-from helpers.serving.library import Library, Name
+from helpers.serving.library import Library
+from helpers.serving.named import Name
 from helpers.serving.ollama import Ollama
 from helpers.serving.openai import OpenAI
 from tests.test_backends import gone, servers

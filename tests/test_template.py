@@ -1,6 +1,8 @@
 """Tokenizer and template: the same text and the same token ids everywhere, and clear refusals."""
 
+import json
 import re
+import shutil
 import urllib.error
 
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 from conftest import post
 
 from helpers import backends, model
+from helpers.serving.engine import ServingError
+from helpers.serving.text import Text
 from slm import export
 from slm import tokenizer as text
 from slm.corpus.conversation import (
@@ -310,3 +314,28 @@ def test_a_prompt_beyond_the_context_is_refused(blank):
 def test_the_shipped_model_has_this_template():
     shipped = (model.MODELS / "edge-slm" / "chat_template.jinja").read_bytes()
     assert shipped == text.TEMPLATE.read_bytes()
+
+
+# ---- folders of other models
+
+
+def other_folder(path, settings: dict) -> Text:
+    shutil.copy(model.folder() / "tokenizer.json", path)
+    (path / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return Text(path)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_template_may_stand_in_the_tokenizers_settings(tmp_path, named):
+    template = "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    several = [{"name": "tool_use", "template": "?"}, {"name": "default", "template": template}]
+    settings = {"chat_template": several if named else template, "bos_token": "<s>"}
+    folder = other_folder(tmp_path, settings)
+    assert folder.render([{"role": "user", "content": "Hello!"}]) == "<s>Hello!"
+
+
+def test_a_folder_without_a_template_can_complete_and_not_chat(tmp_path):
+    folder = other_folder(tmp_path, {})
+    assert folder.encode("Hello!")
+    with pytest.raises(ServingError, match="no chat template"):
+        folder.render([{"role": "user", "content": "Hello!"}])

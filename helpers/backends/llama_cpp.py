@@ -12,7 +12,7 @@ from helpers.backends.child import Child, announce_ready_and_wait
 from helpers.backends.errors import BackendError
 
 HOW = "llama.cpp's own server, from the wheel xllamacpp, in a child process"
-CANNOT = "name the tool to call (tool_choice as an object)"
+CANNOT = "name the tool to call (tool_choice as an object), be held to one call at a time"
 
 
 def missing() -> str:
@@ -54,11 +54,16 @@ def start(
 
 
 def _cannot(request: dict) -> str:
-    """llama.cpp reads a named tool as "auto"; whoever names one must not be told another."""
+    """What llama.cpp passes over: the name of a tool, and that one call is enough."""
     if isinstance(request.get("tool_choice"), dict):
         return (
             "llama.cpp's server cannot be told which tool to call: show it that tool alone, with "
             "tool_choice='required'"
+        )
+    if request.get("tools") and request.get("parallel_tool_calls") is False:
+        return (
+            "llama.cpp's server lets a model make several calls at once all the same: leave "
+            "parallel_tool_calls out, and take the first"
         )
     return ""
 

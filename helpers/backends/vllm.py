@@ -87,7 +87,7 @@ def start(
     more options of `vllm serve`, such as ["--no-enable-prefix-caching"]. port: 0 takes a free one.
     timeout: seconds until it answers. Raises BackendError, `helpers.model.ModelError`.
     """
-    folder = _folder(model)
+    folder = models.folder(model)
     command = [
         *(environment() / "bin" / "vllm", "serve", folder, "--served-model-name", folder.name),
         *("--host", "127.0.0.1", "--max-model-len", context, "--max-num-seqs", slots),
@@ -131,20 +131,6 @@ def _cannot(request: dict) -> str:
             f"extra_body={{'structured_outputs': {{'json': ...}}}} ('regex', 'choice', 'grammar')"
         )
     return ""
-
-
-def _folder(model: str) -> Path:
-    """The Hugging Face folder of a model."""
-    if model in models.names():
-        return models.folder(model)
-    path = Path(model).expanduser().resolve()
-    if not (path / "config.json").is_file():
-        raise models.ModelError(
-            f"vLLM cannot serve {model!r}: the course has {', '.join(models.names())}; a model of "
-            f"your own is the path of its Hugging Face folder (config.json, tokenizer.json, "
-            f"*.safetensors), and {path} holds no config.json"
-        )
-    return path
 
 
 def _weight(folder: Path) -> int:

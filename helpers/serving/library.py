@@ -6,166 +6,31 @@ The course's own models are there from the beginning, without either, until they
 
 import asyncio
 import contextlib
-import functools
 import hashlib
 import importlib.util
 import json
 import math
 import os
 import re
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from helpers import model as models
 from helpers.backends import llama_cpp
 from helpers.backends.errors import BackendError
 from helpers.serving.app import Gate, Limits
+from helpers.serving.blobs import Copying, Quantizing, sha256, unfinished
 from helpers.serving.engine import Ask, Delta, Sampling, ServingError
 from helpers.serving.gguf_header import Gguf, read_gguf
-from helpers.serving.gotemplate import go_fields
-from helpers.serving.llama import Llama, LlamaSampling
+from helpers.serving.llama import Llama
+from helpers.serving.named import DEFAULTS, HOST, NAMESPACE, Model, Name, human, sampling
 
-HOST, NAMESPACE, TAG = "registry.ollama.ai", "library", "latest"
-_PART = r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,79}"
-_NAME = re.compile(
-    rf"(?:(?P<host>[a-zA-Z0-9_][a-zA-Z0-9_.:-]{{0,349}})/(?=.*/))?"
-    rf"(?:(?P<namespace>[a-zA-Z0-9_][a-zA-Z0-9_-]{{0,79}})/)?"
-    rf"(?P<model>{_PART})(?::(?P<tag>{_PART}))?"
-)
 _DIGEST = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")
 Tell = Callable[[dict], object]
 # The tags under which the course's models are known, and their types.
 COURSE = {"latest": "Q8_0", "q8_0": "Q8_0", "f16": "F16"}
-
-
-@dataclass(frozen=True)
-class Name:
-    """`namespace/model:tag`, as Ollama has it; upper and lower case are the same.
-
-    >>> str(Name.read("Mario")), Name.read("me/mario:v2").full
-    ('Mario:latest', 'registry.ollama.ai/me/mario:v2')
-    >>> Name.read("../mario") is None
-    True
-    """
-
-    host: str
-    namespace: str
-    model: str
-    tag: str
-
-    @classmethod
-    def read(cls, text: str) -> "Name | None":
-        """The name, or None where the text is none."""
-        if not (found := _NAME.fullmatch(text.strip())):
-            return None
-        host, namespace, model, tag = found.group("host", "namespace", "model", "tag")
-        return cls(host or HOST, namespace or NAMESPACE, model, tag or TAG)
-
-    @property
-    def full(self) -> str:
-        return f"{self.host}/{self.namespace}/{self.model}:{self.tag}"
-
-    @property
-    def file(self) -> str:
-        """What its manifest is called; no name of a device, and no other's but for the case."""
-        return f"{self.namespace}+{self.model}+{self.tag}.json".lower()
-
-    def __str__(self) -> str:
-        away = self.host.lower() != HOST
-        long = away or self.namespace.lower() != NAMESPACE
-        where = (f"{self.host}/" if away else "") + (f"{self.namespace}/" if long else "")
-        return f"{where}{self.model}:{self.tag}"
-
-
-@dataclass(frozen=True)
-class Model:
-    """What a name stands for."""
-
-    name: str
-    path: Path
-    digest: str  # of the GGUF file, sha256:...
-    size: int  # bytes
-    modified: float  # seconds since 1970
-    parent: str = ""
-    template: str = ""  # in Go's language; empty: the GGUF file's own
-    system: str = ""
-    license: tuple[str, ...] = ()
-    parameters: dict = field(default_factory=dict)
-    messages: tuple[dict, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Models with the same are served by the same process."""
-        return hashlib.sha256(f"{self.digest} {self.template}".encode()).hexdigest()
-
-    @property
-    def id(self) -> str:
-        return hashlib.sha256(json.dumps(self.stored()).encode()).hexdigest()
-
-    def stored(self) -> dict:
-        """Its manifest."""
-        return {name: value for name, value in asdict(self).items() if name not in _UNSTORED}
-
-    def metadata(self) -> Gguf:
-        return _metadata(self.path)
-
-    def capabilities(self) -> list[str]:
-        """As Ollama infers them: from what the model was made for, and from its template."""
-        values = self.metadata().values
-        able = ["embedding" if self.embeds else "completion"]
-        if self.template:
-            seen = go_fields(self.template)
-            able += [what for what, field in _ABLE.items() if field in seen]
-        template = self.template or str(values.get("tokenizer.chat_template", ""))
-        if not self.template and ("tools" in template or "tool_call" in template):
-            able.append("tools")
-        return able + ["thinking"] * ("</think>" in template)
-
-    @property
-    def embeds(self) -> bool:
-        """Whether it was made for embeddings alone."""
-        return self.metadata().made_for_embeddings
-
-    def conversation(self, messages: list[dict]) -> list[dict]:
-        """The messages behind those that the model begins with."""
-        begin = list(self.messages)
-        if self.system and messages and messages[0]["role"] != "system":
-            begin.insert(0, {"role": "system", "content": self.system})
-        return begin + messages
-
-
-_UNSTORED = {"path", "modified"}
-_ABLE = {"tools": "tools", "insert": "suffix"}  # and the field of a template that shows each
-
-
-_metadata = functools.lru_cache(maxsize=64)(read_gguf)
-
-
-# ---- options
-
-# Ollama's own defaults (DefaultOptions of its api/types.go).
-DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.9, "repeat_last_n": 64}
-
-
-def sampling(options: dict, logprobs: int | None = None) -> LlamaSampling:
-    """How tokens are chosen, as options say it that were checked (`ollama.checked_options`)."""
-    known = {one.name for one in fields(LlamaSampling)}
-    chosen = {name: value for name, value in options.items() if name in known}
-    if options.get("num_predict", -1) >= 0:
-        chosen["max_tokens"] = options["num_predict"]
-    for name, least in (("top_k", 0), ("repeat_last_n", -1)):
-        if name in chosen:
-            chosen[name] = max(least, chosen[name])
-    if chosen.get("seed", -1) < 0:
-        chosen.pop("seed", None)
-    chosen["stop"] = tuple(options.get("stop", ()))
-    return LlamaSampling(**chosen, logprobs=logprobs)
 
 
 # ---- the models that are loaded
@@ -457,7 +322,7 @@ class Library:
         except ServingError as error:
             raise ServingError(f'model "{source}" not found', error.status, error.code) from None
         if model.path.parent != self._blobs:
-            _Copying(model.path, self._blobs).run()
+            Copying(model.path, self._blobs).run()
         self._write(name, model.stored())
 
     async def delete(self, text: str) -> None:
@@ -484,7 +349,7 @@ class Library:
             "format": "gguf",
             "family": metadata.family,
             "families": [metadata.family],
-            "parameter_size": _human(metadata.parameters),
+            "parameter_size": human(metadata.parameters),
             "quantization_level": metadata.quant,
         }
 
@@ -524,9 +389,7 @@ class Library:
             except models.ModelError as error:
                 raise ServingError(str(error), status=500) from error
             since = (models.MODELS / model).stat().st_mtime
-            self._built[model, quant] = Model(
-                model, path, _sha256(path), path.stat().st_size, since
-            )
+            self._built[model, quant] = Model(model, path, sha256(path), path.stat().st_size, since)
         return replace(self._built[model, quant], name=str(name).lower())
 
     def _manifest(self, file: str) -> dict | None:
@@ -561,7 +424,7 @@ class Library:
         path = self._manifests / name.file
         if old := self._manifest(name.file):
             name = Name.read(old["name"])  # as it was first written, capitals and all
-        with _partial(self._manifests) as partial:
+        with unfinished(self._manifests) as partial:
             text = json.dumps(manifest | {"name": str(name)}, ensure_ascii=False, indent=1)
             partial.write_text(text, encoding="utf-8")
             os.replace(partial, path)
@@ -575,7 +438,7 @@ class Library:
         """Keep a file that comes in pieces; False when it was there. Raises ServingError."""
         path, size, begun = self._blob(digest), 0, hashlib.sha256()
         there = path.is_file()
-        with _partial(self._blobs) as partial, partial.open("wb") as file:
+        with unfinished(self._blobs) as partial, partial.open("wb") as file:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > self.largest:
@@ -622,7 +485,7 @@ class Library:
         line = {"status": f"pulling {model.digest[7:19]}", "digest": model.digest}
         await self._keep(model, lambda done: tell(line | {"total": model.size, "completed": done}))
         tell({"status": "verifying sha256 digest"})
-        if await asyncio.to_thread(_sha256, self._blob(model.digest)) != model.digest:
+        if await asyncio.to_thread(sha256, self._blob(model.digest)) != model.digest:
             raise ServingError("digest mismatch, file must be downloaded again", 500)
         tell({"status": "writing manifest"})
         self._write(name, model.stored())
@@ -717,7 +580,7 @@ class Library:
         """Have a model's file among the blobs. tick: hears how many bytes are there."""
         tick = tick or (lambda done: None)
         if not self._blob(model.digest).is_file():
-            work = _Copying(model.path, self._blobs)
+            work = Copying(model.path, self._blobs)
             await _watched(work.run, lambda: tick(work.done))
         tick(model.size)
 
@@ -736,7 +599,7 @@ class Library:
             return model
         line = {"status": f"quantizing {was} model to {quant}", "digest": model.digest}
         line |= {"total": model.size}
-        work = _Quantizing(model.path, self._blobs, quant)
+        work = Quantizing(model.path, self._blobs, quant)
         try:
             digest = await _watched(
                 work.run, lambda: tell(line | {"completed": int(model.size * work.part)})
@@ -765,124 +628,3 @@ async def _watched(work: Callable[[], str], tick: Callable[[], None]) -> str:
     result = task.result()
     tick()
     return result
-
-
-class _Copying:
-    """A file on its way to the blobs."""
-
-    def __init__(self, source: Path, blobs: Path):
-        self._source, self._blobs, self.done = source, blobs, 0
-
-    def run(self) -> str:
-        """Its digest."""
-        seen = hashlib.sha256()
-        with _partial(self._blobs) as partial:
-            with self._source.open("rb") as source, partial.open("wb") as target:
-                while piece := source.read(1 << 20):
-                    seen.update(piece)
-                    target.write(piece)
-                    self.done += len(piece)
-            os.replace(partial, self._blobs / f"sha256-{seen.hexdigest()}")
-        return f"sha256:{seen.hexdigest()}"
-
-
-class _Quantizing:
-    """llama.cpp's quantization in a process of its own, which can be stopped."""
-
-    def __init__(self, source: Path, blobs: Path, quant: str):
-        self._source, self._blobs, self._quant = source, blobs, quant
-        self._process: subprocess.Popen | None = None
-        self._stopped = False
-        self.part = 0.0  # of the tensors that are done
-
-    def run(self) -> str:
-        """The digest of the new blob. Raises ServingError."""
-        with _partial(self._blobs) as partial:
-            module = [sys.executable, "-m", "helpers.serving.library"]
-            self._process = subprocess.Popen(
-                [*module, str(self._source), str(partial), self._quant],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONUTF8": "1"},
-                encoding="utf-8",
-                errors="replace",
-            )
-            if self._stopped:
-                self._process.kill()
-            with self._process as process:
-                said = ""
-                for line in process.stdout:
-                    if found := re.fullmatch(r"\[ *(\d+)/ *(\d+)\].*\n", line):
-                        self.part = int(found[1]) / int(found[2])
-                    said = line.strip() or said
-            if self._process.returncode:
-                raise ServingError(f"{self._quant} could not be made: {said}")
-            digest = _sha256(partial)
-            os.replace(partial, self._blobs / f"sha256-{digest.removeprefix('sha256:')}")
-        return digest
-
-    def stop(self) -> None:
-        self._stopped = True
-        if self._process:
-            self._process.kill()
-
-
-def _quantize_here(source: str, target: str, quant: str) -> None:
-    """The process of `_Quantizing`: says which tensor it is at, and dies with its parent."""
-    import ctypes
-
-    import llama_cpp as library
-
-    def watch():
-        sys.stdin.read()
-        os._exit(1)
-
-    @library.llama_log_callback
-    def log(level, text, _):
-        if text.startswith(b"["):
-            print(text.decode("utf-8", errors="replace").split("]")[0] + "]", flush=True)
-
-    threading.Thread(target=watch, daemon=True).start()
-    library.llama_log_set(log, ctypes.c_void_p(0))
-    try:
-        models.quantize(Path(source), Path(target), quant)
-    except models.ModelError as error:
-        sys.exit(str(error).replace(source, "this model"))
-    os._exit(0)
-
-
-@contextlib.contextmanager
-def _partial(folder: Path) -> Iterator[Path]:
-    """A new path in a folder; what was not moved from there is removed."""
-    handle, name = tempfile.mkstemp(prefix="partial-", dir=folder)
-    os.close(handle)
-    try:
-        yield Path(name)
-    except OSError as error:
-        raise ServingError(f"the file cannot be written: {error.strerror or error}", 507) from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _human(number: int) -> str:
-    """As Ollama writes the number of a model's parameters.
-
-    >>> _human(4_720_000), _human(7_600_000_000), _human(930)
-    ('4.72M', '7.6B', '930')
-    """
-    for size, letter, digits in ((10**9, "B", 1), (10**6, "M", 2), (10**3, "K", 0)):
-        if number >= size:
-            short = f"{number / size:.{0 if number % size == 0 else digits}f}"
-            return short + letter
-    return str(number)
-
-
-if __name__ == "__main__":
-    _quantize_here(*sys.argv[1:])

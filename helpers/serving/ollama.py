@@ -25,8 +25,9 @@ from helpers.serving.app import Door, Writing, json_body
 from helpers.serving.engine import Call, Delta, Logprob, ServingError, Usage
 from helpers.serving.gguf_header import read_gguf
 from helpers.serving.gotemplate import filled, go_fields, jinja, rendered
-from helpers.serving.library import Library, Model, Name, Tell, Visit, sampling
+from helpers.serving.library import Library, Tell, Visit
 from helpers.serving.llama import LlamaAsk
+from helpers.serving.named import Model, Name, sampling
 from helpers.serving.openai import checked
 
 VERSION = "0.33.0-course"  # of Ollama, whose API this is; some clients look

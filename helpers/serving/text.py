@@ -24,11 +24,11 @@ class Text:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         settings = _json(folder / "tokenizer_config.json")
         template = folder / "chat_template.jinja"
-        self._template = compiled(
-            template.read_text(encoding="utf-8")
-            if template.is_file()
-            else settings.get("chat_template") or "{{ messages | map(attribute='content') | join }}"
-        )
+        own = settings.get("chat_template")
+        if isinstance(own, list):  # several, by name
+            own = {one["name"]: one["template"] for one in own}.get("default")
+        source = template.read_text(encoding="utf-8") if template.is_file() else own
+        self._template = compiled(source) if source else None
         self._names = {
             name: value["content"] if isinstance(value, dict) else value
             for name, value in settings.items()
@@ -40,6 +40,8 @@ class Text:
 
     def render(self, messages: list[dict], tools: Iterable[dict] = ()) -> str:
         """The text that the model reads, up to where its answer begins. Raises ServingError."""
+        if not self._template:
+            raise ServingError("the model has no chat template: it can complete prompts only")
         try:
             return self._template.render(
                 messages=[_with_objects(message) for message in messages],
