@@ -90,6 +90,20 @@ def test_an_answering_one_comes_first_and_is_left_alone(program, monkeypatch):
         served.health()
 
 
+def test_a_model_of_that_name_that_is_another_is_replaced(program, new_cache, monkeypatch):
+    program()
+    with backends.start("ollama") as first:
+        client = first.ollama()
+        mine = client.show("edge-slm").modelfile
+        client.copy("edge-slm-nano", "edge-slm")  # as an earlier edge-slm would be
+        assert client.show("edge-slm").modelfile != mine
+        monkeypatch.setenv("OLLAMA_HOST", first.base_url.removesuffix("/v1"))
+        with backends.start("ollama") as again:
+            assert again.base_url == first.base_url
+        assert client.show("edge-slm").modelfile == mine
+        client.delete("edge-slm")
+
+
 def test_an_old_one_is_named_and_ended(program):
     program(version="0.12.6")
     before = family()

@@ -1,11 +1,12 @@
 """Ollama: a real server where there is one, else the course's own with the same API.
 
 A real one is looked for where Ollama's own client looks, at OLLAMA_HOST, 127.0.0.1:11434 without
-it; then on PATH, and started: it has the models that it has had before, and the course's in
-addition.
+it; then on PATH, and started (not on Windows, where Ollama's app runs it). It keeps the models that
+it has, and gets the course's in addition.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -130,11 +131,7 @@ def _put(backend: OllamaBackend, path: Path) -> None:
 
     client = backend.ollama()
     try:
-        try:
-            client.show(backend.model)
-        except ResponseError as error:
-            if error.status_code != 404:
-                raise
+        if not _has(client, backend.model, path):
             digest = client.create_blob(path)
             client.create(backend.model, files={path.name: digest})
         client.generate(backend.model, keep_alive=-1)
@@ -142,6 +139,21 @@ def _put(backend: OllamaBackend, path: Path) -> None:
         raise BackendError(
             f"Ollama does not load {backend.model}: {error}{backend.last_words()}"
         ) from error
+
+
+def _has(client, name: str, path: Path) -> bool:
+    """Whether Ollama has this very file under the name, and not an earlier state of it."""
+    from ollama import ResponseError
+
+    try:
+        shown = client.show(name)
+    except ResponseError as error:
+        if error.status_code != 404:
+            raise
+        return False
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"sha256-{digest}" in (shown.modelfile or "")
 
 
 def _supervise() -> None:

@@ -5,7 +5,6 @@ form, which the model never makes. So the folder that is registered here has a t
 a rendered prompt through, and the text that comes back is read by the server as everywhere.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -39,6 +38,7 @@ class _Talk:
     stopped: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
     request: object = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Foundry:
@@ -113,10 +113,9 @@ class Foundry:
         talk = self._talks.pop(job)
         talk.stopped.set()
         while talk.thread.is_alive():
-            request = talk.request
-            with contextlib.suppress(self._sdk.FoundryLocalException):  # it has just been closed
-                if request:
-                    request.cancel()  # nothing happens before the library has begun with it
+            with talk.lock:  # it is not to be closed meanwhile
+                if talk.request:
+                    talk.request.cancel()  # in vain before the library has begun with it
             talk.thread.join(SLICE)
 
     def close(self) -> None:
@@ -163,7 +162,8 @@ class Foundry:
                 text = "".join(part.text for item in items for part in item.parts)
                 self._news.put((job, [Token(text=text)], _end(job, response)))
         finally:
-            talk.request = None
+            with talk.lock:
+                talk.request = None
 
     def _options(self, job: Job):
         sampling, sdk = job.sampling, self._sdk
