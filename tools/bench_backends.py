@@ -25,7 +25,7 @@ from tools.direct import endless, question
 
 TOKENS = 256
 CLIENTS = (1, 8)
-EACH = 4  # answers for each client in a round
+EACH = 2  # answers for each client in a round
 FILES = {
     "onnx": lambda: models.onnx(),
     "foundry": lambda: models.onnx(),
