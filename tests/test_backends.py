@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -310,29 +309,6 @@ def test_two_notebooks_that_start_at_once_both_run(new_cache):
         holder.wait()
         holder.stdout.close()
         assert gone(server)
-
-
-@pytest.mark.needs("posix")
-def test_an_interrupt_while_starting_leaves_no_server():
-    # Programs that a shell runs in the background ignore interrupts; a kernel does not.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    script = f"{heed}; print('go', flush=True)\n{HOLDER}"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    holder.stdout.readline()
-    deadline = time.monotonic() + 20
-    while not (begun := servers(psutil.Process(holder.pid))) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    for _ in range(20):  # Python drops one that comes while it collects garbage
-        holder.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            holder.wait(1)
-            break
-    assert holder.returncode is not None
-    holder.stdout.close()
-    assert begun
-    assert all(gone(process) for process in begun)
 
 
 @pytest.fixture

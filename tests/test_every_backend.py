@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -245,6 +246,27 @@ def test_a_killed_kernel_leaves_nothing_behind(served):
         assert servers
         holder.kill()
     _, alive = psutil.wait_procs(servers, timeout=20)
+    assert not alive
+
+
+@pytest.mark.needs("posix")
+def test_an_interrupt_while_starting_leaves_no_process(name):
+    # Programs that a shell runs in the background ignore interrupts; a kernel does not.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heed}; print('go', flush=True)\n{HOLDER}", name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as holder:
+        assert holder.stdout.readline() == b"go\n"
+        family, deadline = set(), time.monotonic() + 30
+        while holder.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                family |= set(psutil.Process(holder.pid).children(recursive=True))
+            if family:  # again and again: Python drops one that comes while it collects garbage
+                holder.send_signal(signal.SIGINT)
+                time.sleep(0.1)
+        assert holder.poll() is not None
+        assert family
+        assert b"up" not in holder.stdout.read()
+    _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
 
 
