@@ -5,6 +5,7 @@ same variables and has its API, which the course's server gives it.
 """
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def program(tmp_path, monkeypatch):
     """Puts an ollama on PATH, and none at its port."""
 
     def put(body: str = SERVE, version: str = "0.33.0") -> None:
-        text = PROGRAM.format(body=body.format(python=sys.executable, version=version))
+        text = PROGRAM.format(body=body.format(python=shlex.quote(sys.executable), version=version))
         path = tmp_path / "bin" / "ollama"
         path.parent.mkdir()
         path.write_text(text, encoding="utf-8")
