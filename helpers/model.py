@@ -183,7 +183,7 @@ def _compared(path: Path) -> Path:
     lines = sums.read_text(encoding="ascii").splitlines() if sums.is_file() else ["- SHA256SUMS"]
     for line in lines:
         expected, file = line.split()
-        if not (path / file).is_file() or _sha256(path / file) != expected:
+        if not (path / file).is_file() or sha256(path / file) != expected:
             raise ModelError(
                 f"{path / file} is damaged or missing (its SHA-256 is not the one in SHA256SUMS). "
                 f"Restore it: git checkout -- {path.relative_to(MODELS.parent).as_posix()}, or "
@@ -198,7 +198,8 @@ def _key(source: Path) -> str:
     return hashlib.sha256(sums + CONVERTER.encode()).hexdigest()[:12]
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """A file's SHA-256 in hexadecimal, read piece by piece."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -239,7 +240,7 @@ def _cached(name: str, suffix: str, build: Callable[[Path, Path], object]) -> Pa
         ) as partial:
             made = Path(partial, path.name)
             build(source, made)
-            _checksum(made).write_text(_sha256(made), encoding="ascii")
+            _checksum(made).write_text(sha256(made), encoding="ascii")
             os.replace(made, path)
             os.replace(_checksum(made), _checksum(path))
     except OSError as error:
@@ -259,7 +260,7 @@ def _checksum(path: Path) -> Path:
 
 def _is_whole(path: Path) -> bool:
     try:
-        return _checksum(path).read_text(encoding="ascii", errors="replace") == _sha256(path)
+        return _checksum(path).read_text(encoding="ascii", errors="replace") == sha256(path)
     except OSError:  # not there, or not to be read: then it must be built
         return False
 

@@ -4,7 +4,6 @@
 `python -m slm export` writes edge-slm in int4 beside its weights, to be committed.
 """
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -50,8 +49,5 @@ def build(name: str = "edge-slm", precision: str = "int4", to: Path | None = Non
 
 def sums(folder: Path, names: list[str]) -> bytes:
     """What `helpers.model` compares a folder's files with, in the form of sha256sum."""
-    lines = [
-        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n"
-        for name in sorted(names)
-    ]
+    lines = [f"{models.sha256(folder / name)}  {name}\n" for name in sorted(names)]
     return "".join(lines).encode("ascii")

@@ -15,6 +15,7 @@ import pytest
 
 from helpers import backends
 from helpers.backends import ollama
+from tests.test_every_backend import HOLDER
 from tests.test_ollama import GREEDY, TOOLS, WEATHER
 
 pytestmark = pytest.mark.needs("posix")
@@ -31,15 +32,6 @@ from helpers.serving import __main__, ollama
 ollama.VERSION = "{version}"
 sys.argv[1:] = ["ollama", "--port=" + os.environ["OLLAMA_HOST"].split(":")[1]]
 __main__.main()'
-"""
-
-
-HOLDER = """
-import time
-from helpers import backends
-backend = backends.start("ollama")
-print("up", flush=True)
-time.sleep(600)
 """
 
 
@@ -144,7 +136,9 @@ def test_without_any_it_says_what_to_do(program, monkeypatch):
 
 def test_a_killed_notebook_leaves_no_process(program):
     program()
-    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, "ollama"], stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout.readline() == b"up\n"
         started = psutil.Process(holder.pid).children(recursive=True)
         assert len(started) > 3

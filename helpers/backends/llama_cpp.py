@@ -3,13 +3,12 @@
 import argparse
 import importlib.util
 import os
-import socket
 from pathlib import Path
 
 from helpers import model as models
 from helpers.backends.backend import Backend
 from helpers.backends.child import Child, announce_ready_and_wait
-from helpers.backends.errors import BackendError
+from helpers.backends.ports import require_free
 
 HOW = "llama.cpp's own server, from the wheel xllamacpp, in a child process"
 CANNOT = "name the tool to call (tool_choice as an object), be held to one call at a time"
@@ -114,19 +113,6 @@ def default_threads(size: int) -> int:
         if share != "max":
             most.append(max(1, int(share) // int(period)))
     return min(most)
-
-
-def require_free(port: int) -> None:
-    """Raise BackendError when somebody listens to a port of this machine; 0 is always free."""
-    with socket.socket() as probe:
-        if os.name == "posix":  # a port whose last server has just gone counts as free
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise BackendError(
-                f"port {port} is taken; port=0, the default, takes a free one"
-            ) from error
 
 
 def _serve() -> None:

@@ -6,7 +6,6 @@ it has, and gets the course's in addition.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -18,13 +17,14 @@ from helpers import model as models
 from helpers.backends.backend import Backend
 from helpers.backends.child import Child
 from helpers.backends.errors import BackendError
-from helpers.backends.llama_cpp import require_free
-from helpers.backends.supervised import reserved, supervise
+from helpers.backends.ports import require_free, reserved
+from helpers.backends.supervised import supervise
 
 HOW = "a real Ollama, at OLLAMA_HOST or on PATH; else the course's server with Ollama's API"
+CANNOT = "be told by Ollama's own API which tool to call; the course's server can over /v1"
+
 # From 0.30 on Ollama reads a GGUF file's own chat template, without which no tool is called.
 OLDEST = (0, 30)
-CANNOT = "be told by Ollama's own API which tool to call; the course's server can over /v1"
 
 
 def missing() -> str:
@@ -151,9 +151,7 @@ def _has(client, name: str, path: Path) -> bool:
         if error.status_code != 404:
             raise
         return False
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"sha256-{digest}" in (shown.modelfile or "")
+    return f"sha256-{models.sha256(path)}" in (shown.modelfile or "")
 
 
 def _supervise() -> None:

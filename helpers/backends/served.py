@@ -6,7 +6,7 @@ from pathlib import Path
 
 from helpers.backends.backend import Backend
 from helpers.backends.child import Child
-from helpers.backends.llama_cpp import require_free
+from helpers.backends.ports import require_free
 
 
 def start(runtime: str, model: str, port: int, timeout: float, options: dict) -> Backend:

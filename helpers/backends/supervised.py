@@ -10,40 +10,21 @@ import os
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from helpers.backends.child import announce_ready_and_wait
-from helpers.backends.errors import BackendError
 
 # The shell becomes the server. What it leaves behind waits for the end of the standard input, the
 # pipe that the notebook's process holds, and then kills whatever of the server's is left: also when
 # the supervisor was killed before it could end it the polite way.
 GUARD = 'exec 3<&0; { read -r _ <&3; sleep 5; kill -KILL 0; } & exec "$@"'
-
-
-@contextlib.contextmanager
-def reserved(port: int) -> Iterator[int]:
-    """A port that nobody else is given while a server, which may bind it too, has not yet done so.
-
-    port: 0 for any. Raises BackendError when it is taken.
-    """
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            holder.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise BackendError(
-                f"port {port} is taken ({error.strerror}); port=0, the default, takes a free one"
-            ) from error
-        yield holder.getsockname()[1]
 
 
 def supervise(

@@ -21,7 +21,8 @@ from helpers import model as models
 from helpers.backends.backend import Backend
 from helpers.backends.child import Child
 from helpers.backends.llama_cpp import default_threads
-from helpers.backends.supervised import reserved, supervise
+from helpers.backends.ports import reserved
+from helpers.backends.supervised import supervise
 
 HOW = "vLLM's own server, `vllm serve`, from an environment of its own, in child processes"
 CANNOT = "read .gguf files, run on Windows or macOS, embeddings beside chat"

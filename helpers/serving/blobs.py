@@ -69,7 +69,7 @@ class Quantizing:
                     said = line.strip() or said
             if self._process.returncode:
                 raise ServingError(f"{self._quant} could not be made: {said}")
-            digest = sha256(partial)
+            digest = digest_of(partial)
             os.replace(partial, self._blobs / f"sha256-{digest.removeprefix('sha256:')}")
         return digest
 
@@ -117,9 +117,9 @@ def unfinished(folder: Path) -> Iterator[Path]:
             os.unlink(name)
 
 
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+def digest_of(path: Path) -> str:
+    """A file's digest, as Ollama writes it."""
+    return f"sha256:{models.sha256(path)}"
 
 
 if __name__ == "__main__":

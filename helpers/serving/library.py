@@ -21,7 +21,7 @@ from helpers import model as models
 from helpers.backends import llama_cpp
 from helpers.backends.errors import BackendError
 from helpers.serving.app import Gate, Limits
-from helpers.serving.blobs import Copying, Quantizing, sha256, unfinished
+from helpers.serving.blobs import Copying, Quantizing, digest_of, unfinished
 from helpers.serving.engine import Ask, Delta, Sampling, ServingError
 from helpers.serving.gguf_header import Gguf, read_gguf
 from helpers.serving.llama import Llama
@@ -389,7 +389,9 @@ class Library:
             except models.ModelError as error:
                 raise ServingError(str(error), status=500) from error
             since = (models.MODELS / model).stat().st_mtime
-            self._built[model, quant] = Model(model, path, sha256(path), path.stat().st_size, since)
+            self._built[model, quant] = Model(
+                model, path, digest_of(path), path.stat().st_size, since
+            )
         return replace(self._built[model, quant], name=str(name).lower())
 
     def _manifest(self, file: str) -> dict | None:
@@ -485,7 +487,7 @@ class Library:
         line = {"status": f"pulling {model.digest[7:19]}", "digest": model.digest}
         await self._keep(model, lambda done: tell(line | {"total": model.size, "completed": done}))
         tell({"status": "verifying sha256 digest"})
-        if await asyncio.to_thread(sha256, self._blob(model.digest)) != model.digest:
+        if await asyncio.to_thread(digest_of, self._blob(model.digest)) != model.digest:
             raise ServingError("digest mismatch, file must be downloaded again", 500)
         tell({"status": "writing manifest"})
         self._write(name, model.stored())
